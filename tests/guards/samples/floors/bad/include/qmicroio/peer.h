@@ -1,0 +1,2 @@
+// floor 0: a peer
+// SPDX-License-Identifier: Apache-2.0

@@ -1,0 +1,2 @@
+// floor 3: as high as the umbrella
+// SPDX-License-Identifier: Apache-2.0

@@ -1,0 +1,2 @@
+// floor 0: a word
+// SPDX-License-Identifier: Apache-2.0

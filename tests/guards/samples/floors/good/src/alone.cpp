@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/end.h>
+#include <qmicroio/word.h>

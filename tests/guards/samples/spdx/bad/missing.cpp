@@ -1,0 +1,2 @@
+// A licence is missing here. expect: no "SPDX
+int a;

@@ -1,0 +1,2 @@
+// Another licence. expect: no "SPDX
+// SPDX-License-Identifier: MIT

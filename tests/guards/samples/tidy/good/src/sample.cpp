@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+#include <utility>
+
+int *nothing()
+{
+    return nullptr;
+}
+
+std::string::size_type moved(std::string text)
+{
+    const std::string other = std::move(text);
+    return other.size();
+}
