@@ -1,0 +1,212 @@
+// floor 3: one thread's turn: handed-over work, due timers, tasks that are ready
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <qmicroio/detail/clock.h>
+#include <qmicroio/detail/seam.h>
+#include <qmicroio/export.h>
+
+#include <QtCore/QBasicTimer>
+#include <QtCore/QObject>
+#include <QtCore/QPointer>
+#include <QtCore/QString>
+
+#include <memory>
+#include <source_location>
+#include <vector>
+
+QT_BEGIN_NAMESPACE
+class QAbstractEventDispatcher;
+QT_END_NAMESPACE
+
+namespace QMicroIO::detail {
+
+class Loop;
+
+// Something that the loop resumes once, in a later turn.
+class ReadyNode
+{
+public:
+    ReadyNode(const ReadyNode &) = delete;
+    ReadyNode &operator=(const ReadyNode &) = delete;
+
+protected:
+    ReadyNode() = default;
+    ~ReadyNode() = default;
+
+private:
+    friend class Loop;
+    virtual void resumeFromLoop() = 0;
+    ReadyNode *m_previousReady = nullptr;
+    ReadyNode *m_nextReady = nullptr;
+    bool m_isReady = false;
+};
+
+// A task, as far as its loop needs to know it.
+class LoopTask : public ReadyNode
+{
+public:
+    virtual QString name() const = 0;
+    // One line for people: name, state, where it waits and for what.
+    virtual QString describe() const = 0;
+    virtual std::source_location site() const = 0;
+    // Ends the current wait if it can be ended; otherwise the next one throws.
+    virtual void deliverCancel() = 0;
+
+protected:
+    LoopTask() = default;
+    ~LoopTask() = default;
+
+private:
+    friend class Loop;
+    LoopTask *m_previousInLoop = nullptr;
+    LoopTask *m_nextInLoop = nullptr;
+};
+
+class TimerNode
+{
+public:
+    TimerNode(const TimerNode &) = delete;
+    TimerNode &operator=(const TimerNode &) = delete;
+    TimePoint when() const { return m_when; }
+    bool isArmed() const { return m_index != Unarmed; }
+
+protected:
+    TimerNode() = default;
+    ~TimerNode() = default;
+
+private:
+    friend class TimerQueue;
+    virtual void timerFired() = 0; // already disarmed
+    static constexpr std::size_t Unarmed = std::size_t(-1);
+    TimePoint m_when = TimePoint::max();
+    std::size_t m_index = Unarmed;
+};
+
+// A 4-ary heap ordered by time, then by order of arming. Add and remove: O(log n), no allocation beyond the array.
+class QMICROIO_EXPORT TimerQueue
+{
+public:
+    void add(TimerNode &node, TimePoint when);
+    void remove(TimerNode &node) noexcept;
+    bool isEmpty() const { return m_heap.empty(); }
+    std::size_t size() const { return m_heap.size(); }
+    TimePoint next() const { return m_heap.empty() ? TimePoint::max() : m_heap.front().when; }
+    // Disarms the first node that is due and calls it; false when none is.
+    bool fireOne(TimePoint now);
+
+private:
+    struct Entry
+    {
+        TimePoint when;
+        quint64 order;
+        TimerNode *node;
+        bool before(const Entry &other) const { return when != other.when ? when < other.when : order < other.order; }
+    };
+    void place(std::size_t index, const Entry &entry);
+    void siftUp(std::size_t index, const Entry &entry);
+    void siftDown(std::size_t index, const Entry &entry);
+    std::vector<Entry> m_heap;
+    quint64 m_order = 0;
+};
+
+// Told when the loop has ended, on the loop's thread, so that nobody waits for it any more.
+class LoopObserver
+{
+public:
+    virtual void loopEnded() = 0;
+
+protected:
+    LoopObserver() = default;
+    ~LoopObserver() = default;
+    LoopObserver(const LoopObserver &) = default;
+    LoopObserver &operator=(const LoopObserver &) = default;
+};
+
+// Everything that tasks need of their thread. One for each thread that runs tasks, made on first use or by a service.
+class QMICROIO_EXPORT Loop
+{
+public:
+    enum class Owner { Thread, Service };
+
+    // A service passes its seam, which callers have known since before the thread ran.
+    explicit Loop(std::shared_ptr<Seam> seam, Owner owner);
+    ~Loop();
+    Loop(const Loop &) = delete;
+    Loop &operator=(const Loop &) = delete;
+
+    static Loop *current() noexcept;
+    // The current thread's loop, made if need be. LogicError in a thread without an event dispatcher.
+    static Loop &ensure();
+
+    const std::shared_ptr<Seam> &seam() const { return m_seam; }
+    QObject *context() const;
+    QString name() const { return m_name; }
+    bool isService() const { return m_owner == Owner::Service; }
+
+    void makeReady(ReadyNode &node);
+    void forget(ReadyNode &node) noexcept;
+    void addTimer(TimerNode &node, TimePoint when);
+    void removeTimer(TimerNode &node) noexcept { m_timers.remove(node); }
+
+    // True once in about 5 ms of work without a turn: time for a long-running receiver to let others go on.
+    bool sliceIsOver();
+    // Applies cancellations that other threads have asked for; cheap when there are none.
+    void applyRechecks()
+    {
+        if (Q_UNLIKELY(m_seam->hasRechecks()))
+            applyPendingRechecks();
+    }
+
+    // Once ending, every wait on this loop throws Cancelled, whatever shields say.
+    bool isEnding() const { return m_ending; }
+    // Refuses new work, runs what was accepted, cancels the tasks that are left and tells the observers. Idempotent.
+    void close();
+
+    void addObserver(std::weak_ptr<LoopObserver> observer);
+
+    void linkTask(LoopTask &task) noexcept;
+    void unlinkTask(LoopTask &task) noexcept;
+    LoopTask *running() const { return m_running; }
+    LoopTask *setRunning(LoopTask *task) noexcept;
+    // One line for each task: name, state, where it waits and for what. On the loop's thread.
+    QStringList describeTasks() const;
+    // From any thread: where the code that now runs was last resumed; empty file name when nothing runs.
+    std::source_location runningSite() const { return m_runningSite.load(std::memory_order_relaxed); }
+
+private:
+    class Receiver;
+    friend class Receiver;
+    void turn();
+    void applyPendingRechecks();
+    void fireTimers(TimePoint now);
+    void arm();
+    void aboutToBlock();
+    void watch(std::chrono::nanoseconds duration);
+    bool hasWork() const { return m_firstReady || !m_work.isEmpty(); }
+
+    std::shared_ptr<Seam> m_seam;
+    std::unique_ptr<Receiver> m_receiver;
+    QMetaObject::Connection m_blockConnection;
+    QString m_name;
+    WorkBatch m_work;
+    std::vector<Recheckable *> m_rechecks;
+    ReadyNode *m_firstReady = nullptr;
+    ReadyNode *m_lastReady = nullptr;
+    std::size_t m_readyCount = 0;
+    TimerQueue m_timers;
+    TimePoint m_armedFor = TimePoint::max();
+    TimePoint m_sliceEnd{};
+    int m_depth = 0;
+    Owner m_owner;
+    bool m_watching = false;
+    bool m_closing = false;
+    bool m_ending = false;
+    bool m_closed = false;
+    LoopTask *m_firstTask = nullptr;
+    LoopTask *m_running = nullptr;
+    std::atomic<std::source_location> m_runningSite{std::source_location()};
+    std::vector<std::weak_ptr<LoopObserver>> m_observers;
+};
+
+} // namespace QMicroIO::detail

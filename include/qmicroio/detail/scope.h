@@ -1,0 +1,291 @@
+// floor 4: the tree of cancel scopes, and the tasks that stand in it
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <qmicroio/detail/frame.h>
+#include <qmicroio/detail/loop.h>
+#include <qmicroio/errors.h>
+#include <qmicroio/export.h>
+
+#include <atomic>
+#include <coroutine>
+#include <source_location>
+
+namespace QMicroIO {
+class CancelScope;
+}
+
+namespace QMicroIO::detail {
+
+class GroupState;
+class TaskAccess;
+class ScopeState;
+class TaskContext;
+class Waiter;
+
+// What a task knows of each of its frames.
+class FrameInfo
+{
+public:
+    FrameInfo *parent() const { return m_parent; }
+    std::source_location site() const { return m_site; }
+
+protected:
+    FrameInfo *m_parent = nullptr; // the frame that awaits this one
+    std::source_location m_site; // its current or last co_await
+};
+
+struct CancelInfo
+{
+    QString reason;
+    Cancelled::Cause cause = Cancelled::Cause::Request;
+    QString origin;
+};
+
+// State of one cancel scope, shared between its public face and cancellations that are under way.
+//
+// Whether anybody asked for cancellation is set once, from any thread. Whether it is in effect here (`effective`) is a
+// property of the tree and belongs to the loop's thread; it is pushed down the tree when something changes, so that
+// asking at a wait costs one load however deep the tree is.
+class QMICROIO_EXPORT ScopeState final : public TimerNode, public Recheckable, public RecycledNode
+{
+public:
+    ScopeState() = default;
+
+    void ref() noexcept override { m_refs.fetch_add(1, std::memory_order_relaxed); }
+    void deref() noexcept override
+    {
+        if (m_refs.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete this;
+    }
+
+    // Any thread. True for the first caller.
+    bool cancel(CancelInfo info);
+    bool isCancelCalled() const noexcept { return m_info.load(std::memory_order_acquire) != nullptr; }
+    const CancelInfo *info() const noexcept { return m_info.load(std::memory_order_acquire); }
+
+    // Loop thread. A scope is entered once in its life.
+    void enter(Loop &loop, ScopeState *parent);
+    void leave() noexcept;
+    bool wasEntered() const { return m_entered; }
+    bool isInside() const { return m_loop != nullptr; }
+    Loop *loop() const { return m_loop; }
+    ScopeState *parent() const { return m_parent; }
+    bool isEffective() const { return m_effective; }
+    bool parentIsEffective() const { return !m_shielded && m_parent && m_parent->m_effective; }
+    // The cancellation that ends here is the one that nobody further out asked for as well.
+    bool absorbs() const { return isCancelCalled() && !parentIsEffective(); }
+    // Why a wait in this scope is cancelled: the outermost cancelled scope that is visible from here.
+    const CancelInfo *effectiveInfo() const;
+
+    void setDeadline(TimePoint deadline);
+    TimePoint deadline() const { return m_deadline.load(std::memory_order_relaxed); }
+    void setShielded(bool shielded);
+    bool isShielded() const { return m_shielded; }
+    // A deadline that has passed counts as a cancellation even before its timer ran.
+    void checkDeadline(); // any thread
+    // Pushes what changed here down to the scopes and tasks inside.
+    void recheck() override;
+
+    bool caught = false;
+    CancelScope *face = nullptr; // the public object, while there is one
+
+private:
+    friend class TaskContext;
+    ~ScopeState();
+    void timerFired() override;
+    ScopeState *nextInTree(ScopeState *top, bool descend) const;
+    void tellTasks();
+
+    std::atomic<int> m_refs{1};
+    bool m_entered = false;
+    bool m_effective = false;
+    bool m_shielded = false;
+    std::atomic<CancelInfo *> m_info{nullptr};
+    std::mutex m_seamMutex; // a canceller in another thread against enter() and leave()
+    std::shared_ptr<Seam> m_seam;
+    Loop *m_loop = nullptr;
+    ScopeState *m_parent = nullptr;
+    ScopeState *m_firstChild = nullptr;
+    ScopeState *m_previousSibling = nullptr;
+    ScopeState *m_nextSibling = nullptr;
+    TaskContext *m_firstTask = nullptr;
+    std::atomic<TimePoint> m_deadline{TimePoint::max()};
+    std::atomic<bool> m_left{false};
+};
+
+class ScopeRef
+{
+public:
+    ScopeRef() = default;
+    static ScopeRef create()
+    {
+        ScopeRef ref;
+        ref.m_state = new ScopeState;
+        return ref;
+    }
+    ScopeRef(const ScopeRef &other) noexcept
+        : m_state(other.m_state)
+    {
+        if (m_state)
+            m_state->ref();
+    }
+    ScopeRef(ScopeRef &&other) noexcept
+        : m_state(std::exchange(other.m_state, nullptr))
+    {
+    }
+    ScopeRef &operator=(ScopeRef other) noexcept
+    {
+        std::swap(m_state, other.m_state);
+        return *this;
+    }
+    ~ScopeRef()
+    {
+        if (m_state)
+            m_state->deref();
+    }
+    ScopeState *operator->() const { return m_state; }
+    ScopeState &operator*() const { return *m_state; }
+    ScopeState *get() const { return m_state; }
+    explicit operator bool() const { return m_state != nullptr; }
+
+private:
+    ScopeState *m_state = nullptr;
+};
+
+// One logical task: a stack of awaiting frames that is resumed as a whole.
+//
+// Frames never resume each other. Each step returns to drive(), which resumes the next one: the stack stays flat on
+// every compiler and at every optimisation level (GCC 12 makes no tail call for symmetric transfer in debug and
+// sanitizer builds).
+class QMICROIO_EXPORT TaskContext : public LoopTask
+{
+public:
+    explicit TaskContext(Loop &loop, ScopeState *scope);
+    virtual ~TaskContext();
+
+    Loop &loop() const { return *m_loop; }
+    ScopeState *scope() const { return m_scope; }
+    void setScope(ScopeState *scope) noexcept; // the innermost scope from now on
+    Waiter *parked() const { return m_parked; }
+    QString name() const final;
+    void setName(const QString &name) { m_name = name; }
+    virtual GroupState *group() const { return nullptr; }
+
+    bool isCancelled() const
+    {
+        m_loop->applyRechecks();
+        return (m_scope && m_scope->isEffective()) || m_loop->isEnding();
+    }
+    [[noreturn]] void throwCancelled() const;
+    // Ends the current wait if it can be ended; otherwise the next one throws.
+    void deliverCancel() final;
+
+    // For awaiters, while the task runs: what drive() does next.
+    void suspendAt(std::coroutine_handle<> leaf) noexcept { m_next = leaf; }
+    void transferTo(std::coroutine_handle<> next, FrameInfo *leaf) noexcept
+    {
+        m_next = next;
+        m_leaf = leaf;
+        m_hasNext = true;
+    }
+    void frameEnded(std::coroutine_handle<> continuation, FrameInfo *parent) noexcept
+    {
+        if (continuation)
+            transferTo(continuation, parent);
+        else
+            m_done = true;
+    }
+    FrameInfo *leaf() const { return m_leaf; }
+    bool hasBegun() const { return m_begun; }
+    std::source_location site() const final;
+    QString describe() const final;
+
+protected:
+    // Runs the first frame; the default expects transferTo() to have been called before.
+    virtual void begin() { }
+    // After the first step, when it left the task suspended.
+    virtual void suspendedFirst() { }
+    // The last frame has ended, or begin() left nothing to run. May delete the task.
+    virtual void finished() noexcept = 0;
+    void endWithoutFrame() noexcept { m_done = true; }
+
+private:
+    friend class Loop;
+    friend class ScopeState;
+    friend class Waiter;
+    void resumeFromLoop() final;
+
+    Loop *m_loop;
+    ScopeState *m_scope = nullptr;
+    TaskContext *m_previousInScope = nullptr;
+    TaskContext *m_nextInScope = nullptr;
+    Waiter *m_parked = nullptr;
+    FrameInfo *m_leaf = nullptr;
+    std::coroutine_handle<> m_next;
+    QString m_name;
+    bool m_hasNext = false;
+    bool m_done = false;
+    bool m_begun = false;
+};
+
+// Base of every awaiter that parks its task. It is linked into wait lists, so it never moves.
+//
+// Resumes: on the task's own thread, from its loop, never inside the call that ended the wait.
+class QMICROIO_EXPORT Waiter
+{
+public:
+    Waiter(const Waiter &) = delete;
+    Waiter &operator=(const Waiter &) = delete;
+
+    TaskContext &task() const { return m_task; }
+    // What the task waits for, for people: "sleep", "receive on channel 'lines'".
+    virtual QString describe() const = 0;
+
+protected:
+    explicit Waiter(TaskContext &task)
+        : m_task(task)
+    {
+    }
+    ~Waiter()
+    {
+        if (m_task.m_parked == this)
+            m_task.m_parked = nullptr;
+    }
+    // Loop thread: lets go of what is waited for. True: the wait is over and throws Cancelled. False: it goes on until
+    // what it waits for happens; it is not asked again.
+    virtual bool abort() noexcept = 0;
+
+    void park(std::coroutine_handle<> leaf) noexcept
+    {
+        m_task.suspendAt(leaf);
+        m_task.m_parked = this;
+    }
+    // Loop thread: the wait is over; the task goes on in the next turn.
+    void wake()
+    {
+        m_task.m_parked = nullptr;
+        m_task.loop().makeReady(m_task);
+    }
+    bool isAborted() const { return m_aborted; }
+    bool abortWasAsked() const { return m_asked; }
+    // To be called where a wait begins: inside a cancelled scope no wait begins.
+    void throwIfCancelled() const
+    {
+        if (m_task.isCancelled())
+            m_task.throwCancelled();
+    }
+    void throwIfAborted() const
+    {
+        if (m_aborted)
+            m_task.throwCancelled();
+    }
+
+private:
+    friend class TaskContext;
+    TaskContext &m_task;
+    bool m_aborted = false;
+    bool m_asked = false;
+};
+
+} // namespace QMicroIO::detail

@@ -1,0 +1,278 @@
+// floor 2: the only crossing between threads: work handed to a loop, and who waits for whom
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <qmicroio/detail/clock.h>
+#include <qmicroio/errors.h>
+#include <qmicroio/export.h>
+
+#include <QtCore/QObject>
+#include <QtCore/QString>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace QMicroIO::detail {
+
+// Something that a loop is asked to look at again: the message carries nothing but that.
+class Recheckable
+{
+public:
+    virtual void ref() noexcept = 0;
+    virtual void deref() noexcept = 0;
+    virtual void recheck() = 0; // loop thread
+
+protected:
+    Recheckable() = default;
+    ~Recheckable() = default;
+    Recheckable(const Recheckable &) = default;
+    Recheckable &operator=(const Recheckable &) = default;
+};
+
+// Refused: the loop ended without a turn in which the work could run. Whoever waits for it must be told.
+enum class Fate { Run, Refused };
+
+// Work of one swap of the seam. Records are built in place and run in place, so that handing over costs no
+// allocation once the chunks exist; a batch is only ever touched by one thread or under the seam's lock.
+class QMICROIO_EXPORT WorkBatch
+{
+public:
+    WorkBatch() = default;
+    WorkBatch(WorkBatch &&other) noexcept { swap(other); }
+    WorkBatch &operator=(WorkBatch &&other) noexcept
+    {
+        swap(other);
+        return *this;
+    }
+    ~WorkBatch();
+
+    bool isEmpty() const { return m_count == 0; }
+    void swap(WorkBatch &other) noexcept;
+
+    template<class Work>
+    void push(Work &&work)
+    {
+        using Stored = std::decay_t<Work>;
+        static_assert(alignof(Stored) <= alignof(std::max_align_t));
+        void *place = reserve(sizeof(Stored));
+        ::new (place) Stored(std::forward<Work>(work));
+        commit(&runRecord<Stored>);
+    }
+
+    // Runs the oldest record; false when there was none. The record is gone from the batch before it runs, so it may
+    // run the next one itself (a nested event loop does).
+    bool runNext(Fate fate);
+    // Makes the memory of records that have run usable again. Not while one of them is still running.
+    void recycle() noexcept;
+
+private:
+    using Run = void (*)(void *stored, Fate fate);
+    struct Record
+    {
+        Run run;
+        std::size_t size;
+    };
+    struct Chunk
+    {
+        Chunk *next;
+        std::size_t used;
+        std::size_t capacity;
+    };
+    static constexpr std::size_t align(std::size_t size)
+    {
+        return (size + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
+    }
+    static constexpr std::size_t ChunkHead =
+        (sizeof(Chunk) + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
+    static std::byte *data(Chunk *chunk) { return reinterpret_cast<std::byte *>(chunk) + ChunkHead; }
+
+    template<class Stored>
+    static void runRecord(void *stored, Fate fate)
+    {
+        auto *work = static_cast<Stored *>(stored);
+        struct Destroy
+        {
+            Stored *work;
+            ~Destroy() { work->~Stored(); }
+        } destroy{work};
+        (*work)(fate);
+    }
+
+    void *reserve(std::size_t size)
+    {
+        const std::size_t need = align(sizeof(Record)) + align(size);
+        if (!m_tail || m_tail->capacity - m_tail->used < need)
+            addChunk(need);
+        m_reserved = align(size);
+        return data(m_tail) + m_tail->used + align(sizeof(Record));
+    }
+    void commit(Run run)
+    {
+        ::new (data(m_tail) + m_tail->used) Record{run, m_reserved};
+        m_tail->used += align(sizeof(Record)) + m_reserved;
+        ++m_count;
+    }
+    void addChunk(std::size_t need);
+
+    Chunk *m_head = nullptr; // first chunk with unrun records
+    Chunk *m_tail = nullptr;
+    Chunk *m_spent = nullptr; // chunks whose records have all been taken
+    Chunk *m_free = nullptr;
+    std::size_t m_freeCount = 0;
+    std::size_t m_readPos = 0; // in m_head
+    std::size_t m_reserved = 0;
+    std::size_t m_count = 0;
+};
+
+// One thread in the graph of blocking calls.
+class ThreadNode
+{
+public:
+    QString name;
+    ThreadNode *waitsFor = nullptr; // guarded by the graph's mutex
+};
+
+// While it lives, this thread is known to wait for `target`. Throws DeadlockError when that would close a cycle.
+class QMICROIO_EXPORT WaitEdge
+{
+public:
+    WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call);
+    ~WaitEdge();
+    WaitEdge(const WaitEdge &) = delete;
+    WaitEdge &operator=(const WaitEdge &) = delete;
+
+private:
+    ThreadNode *m_self;
+    std::shared_ptr<ThreadNode> m_target;
+};
+
+QMICROIO_EXPORT QString currentThreadName();
+
+// The entrance to one loop, usable before the loop exists and after it has ended.
+//
+// Accepting and closing happen under one lock: accepted work is run or refused, never dropped. What the lock covers
+// is the move of the work into the batch; work whose move may throw or is large is boxed before, so no foreign code
+// that can fail runs under it.
+class QMICROIO_EXPORT Seam : public std::enable_shared_from_this<Seam>
+{
+public:
+    enum class Admit { Everyone, OwnThread, Nobody };
+    enum class From { Anyone, Inside }; // Inside: wake-ups that must reach the loop until its very end
+
+    Seam();
+    ~Seam();
+    Seam(const Seam &) = delete;
+    Seam &operator=(const Seam &) = delete;
+
+    // False: the loop takes no more work, and `work` never runs. Work of 256 bytes or less whose move cannot throw
+    // was then not moved from.
+    template<class Work>
+    bool post(Work &&work, From from = From::Anyone)
+    {
+        using Stored = std::decay_t<Work>;
+        if constexpr (std::is_nothrow_constructible_v<Stored, Work &&> && sizeof(Stored) <= 256
+                      && alignof(Stored) <= alignof(std::max_align_t)) {
+            std::unique_lock lock(m_mutex);
+            if (!admits(from))
+                return false;
+            m_incoming.push(std::forward<Work>(work));
+            arrived(lock);
+            return true;
+        } else {
+            if (!isOpen(from))
+                return false;
+            auto boxed = std::make_unique<Stored>(std::forward<Work>(work));
+            return post(
+                [owned = std::move(boxed)](Fate fate) mutable {
+                    // Moved out first: the work may post to this very loop or end it.
+                    const std::unique_ptr<Stored> taken = std::move(owned);
+                    (*taken)(fate);
+                },
+                from);
+        }
+    }
+    // Asks the loop to look at a cancelled scope again. It never carries the exception itself.
+    void postRecheck(Recheckable &scope);
+
+    bool isOpen(From from = From::Anyone);
+    void admit(Admit whom);
+    Admit admitted();
+
+    static int wakeEventType();
+
+    // What the loop calls, on its own thread.
+    void attach(QObject *receiver);
+    void detach(); // afterwards no wake-up is posted any more
+    void take(WorkBatch &work, std::vector<Recheckable *> &rechecks); // the caller owns one reference of each scope
+    void wakeSelf();
+    bool hasRechecks() const noexcept { return m_hasRechecks.load(std::memory_order_acquire); }
+    void takeRechecks(std::vector<Recheckable *> &rechecks);
+    bool isOwnThread() const noexcept { return m_owner.load(std::memory_order_relaxed) == ownerToken(); }
+
+    // Busy-poll mode: while the loop watches, senders only raise a flag.
+    std::atomic<qint64> busyPollNs{0};
+    bool startWatching(); // false: work has arrived
+    bool stopWatching(); // true: work has arrived
+    bool seesArrival() const noexcept { return m_arrived.load(std::memory_order_acquire); }
+
+    const std::shared_ptr<ThreadNode> &thread() const { return m_thread; }
+
+private:
+    static const void *ownerToken() noexcept;
+    bool admits(From from) const
+    {
+        if (m_admit == Admit::Everyone)
+            return true;
+        return m_admit == Admit::OwnThread && (from == From::Inside || isOwnThread());
+    }
+    void arrived(std::unique_lock<std::mutex> &lock)
+    {
+        m_arrived.store(true, std::memory_order_release);
+        const bool wake = !m_wakePosted && !m_watching;
+        m_wakePosted = m_wakePosted || wake;
+        lock.unlock();
+        if (wake)
+            postWake();
+    }
+    void postWake();
+
+    std::mutex m_mutex;
+    WorkBatch m_incoming;
+    std::vector<Recheckable *> m_rechecks;
+    Admit m_admit = Admit::Nobody;
+    bool m_wakePosted = false;
+    bool m_watching = false;
+    std::atomic<bool> m_arrived{false};
+    std::atomic<bool> m_hasRechecks{false};
+    std::atomic<const void *> m_owner{nullptr};
+
+    std::mutex m_receiverMutex; // keeps the receiver alive while a sender posts to it
+    QObject *m_receiver = nullptr;
+
+    const std::shared_ptr<ThreadNode> m_thread;
+};
+
+// One thread waits once for another. Opening never touches the gate after the waiter may have gone on, so it can
+// live on the waiter's stack.
+class QMICROIO_EXPORT Gate
+{
+public:
+    void open() noexcept;
+    // Spins for `spin`, then sleeps; false when the deadline passed first.
+    bool wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin = {});
+
+private:
+    enum State { Shut, Sleeping, Open };
+    std::atomic<int> m_state{Shut};
+    std::mutex m_mutex;
+    std::condition_variable m_condition;
+    bool m_notified = false;
+};
+
+} // namespace QMicroIO::detail

@@ -1,0 +1,360 @@
+// floor 11: a service whose thread runs an event loop and tasks, called safely from every other thread
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <qmicroio/detail/seam.h>
+#include <qmicroio/errors.h>
+#include <qmicroio/export.h>
+#include <qmicroio/servicethread.h>
+#include <qmicroio/task.h>
+#include <qmicroio/taskgroup.h>
+
+#include <QtCore/QFuture>
+#include <QtCore/QPromise>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+
+namespace QMicroIO {
+namespace detail {
+
+QMICROIO_EXPORT void logEscaped(const std::exception_ptr &error);
+QMICROIO_EXPORT void logRefusedCall();
+
+template<class F>
+struct SoonCall
+{
+    F fn;
+    void operator()(Fate fate) noexcept
+    {
+        if (fate == Fate::Refused) {
+            logRefusedCall();
+            return;
+        }
+        try {
+            std::invoke(std::move(fn));
+        } catch (...) {
+            logEscaped(std::current_exception());
+        }
+    }
+};
+
+// One callSync(): lives on the caller's stack when the caller waits for ever, else shared with the loop.
+template<class F, class R>
+class SyncCall
+{
+public:
+    explicit SyncCall(F &&fn)
+        : m_fn(std::move(fn))
+    {
+    }
+    void run(Fate fate) noexcept
+    {
+        int expected = Waiting;
+        if (!m_phase.compare_exchange_strong(expected, Begun, std::memory_order_acq_rel))
+            return; // the caller gave up before it began
+        if (fate == Fate::Refused) {
+            m_refused = true;
+        } else {
+            try {
+                if constexpr (std::is_void_v<R>)
+                    std::invoke(*m_fn);
+                else
+                    m_outcome.value.emplace(std::invoke(*m_fn));
+            } catch (...) {
+                m_outcome.error = std::current_exception();
+            }
+        }
+        m_fn.reset();
+        m_gate.open();
+    }
+    bool wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin) { return m_gate.wait(deadline, spin); }
+    // True: it never begins. False: it runs now, or has run.
+    bool giveUp()
+    {
+        int expected = Waiting;
+        return m_phase.compare_exchange_strong(expected, GivenUp, std::memory_order_acq_rel);
+    }
+    bool wasRefused() const { return m_refused; }
+    R take() { return m_outcome.take(); }
+
+private:
+    enum Phase { Waiting, Begun, GivenUp };
+    std::optional<F> m_fn;
+    Outcome<R> m_outcome;
+    Gate m_gate;
+    std::atomic<int> m_phase{Waiting};
+    bool m_refused = false;
+};
+
+template<class R>
+void finishPromise(QPromise<R> &promise, Outcome<R> &outcome)
+{
+    if (outcome.error) {
+        if (isCancellation(outcome.error))
+            promise.future().cancel();
+        else
+            promise.setException(std::exchange(outcome.error, nullptr));
+    } else if constexpr (!std::is_void_v<R>) {
+        promise.addResult(std::move(*outcome.value));
+    }
+    promise.finish();
+}
+
+template<class R>
+void cancelPromise(QPromise<R> &promise)
+{
+    promise.future().cancel();
+    promise.finish();
+}
+
+// What a submitted function gives: the T of Task<T> or QCoro::Task<T>, or a plain value.
+template<class X>
+struct SubmitResultOf
+{
+    using Type = std::remove_cvref_t<X>;
+};
+template<class X>
+    requires IsAnyTask<X>
+struct SubmitResultOf<X>
+{
+    using Type = TaskResult<X>;
+};
+template<class F>
+using SubmitResult = typename SubmitResultOf<std::invoke_result_t<F>>::Type;
+
+// A submitted function on its way: made by the caller, run or refused by the loop.
+template<class F, class R>
+struct Submission : public RecycledNode
+{
+    explicit Submission(F &&call)
+        : fn(std::move(call))
+    {
+        promise.start();
+    }
+    F fn;
+    QPromise<R> promise;
+};
+
+// A submitted coroutine: a child of the service's group whose outcome goes to its future.
+template<class F, class R>
+class SubmittedChild final : public ChildBase
+{
+public:
+    SubmittedChild(std::shared_ptr<GroupState> group, ScopeRef scope, std::unique_ptr<Submission<F, R>> submission)
+        : ChildBase(std::move(group), scope.get())
+        , m_scope(std::move(scope))
+        , m_submission(std::move(submission))
+    {
+    }
+    ~SubmittedChild() override
+    {
+        setScope(nullptr);
+        m_scope->leave();
+    }
+
+private:
+    void begin() override
+    {
+        try {
+            if (m_submission->promise.isCanceled())
+                throw Cancelled(QStringLiteral("the future was cancelled"));
+            m_task = asTask(std::invoke(std::move(m_submission->fn)));
+            if (!m_task.isValid())
+                throw LogicError(QStringLiteral("the function given to submit() gave back an empty Task"));
+            TaskAccess::begin(*this, m_task);
+        } catch (...) {
+            m_outcome.error = std::current_exception();
+            endWithoutFrame();
+        }
+    }
+    // Only what outlives its first step needs to hear of a cancelled future: most submissions never pay for a watcher.
+    void suspendedFirst() override
+    {
+        m_watcher.reset(new QFutureWatcher<R>);
+        QObject::connect(m_watcher.get(), &QFutureWatcherBase::canceled, m_watcher.get(), [scope = m_scope] {
+            scope->cancel({QStringLiteral("the future was cancelled"), Cancelled::Cause::Request, {}});
+        });
+        m_watcher->setFuture(m_submission->promise.future());
+    }
+    std::exception_ptr outcome() noexcept override
+    {
+        if (m_outcome.error)
+            return nullptr;
+        try {
+            if constexpr (std::is_void_v<R>)
+                TaskAccess::take(m_task);
+            else
+                m_outcome.value.emplace(TaskAccess::take(m_task));
+        } catch (...) {
+            m_outcome.error = std::current_exception();
+        }
+        return nullptr;
+    }
+    void destroyFrames() noexcept override { TaskAccess::destroy(m_task); }
+    void report(std::exception_ptr) override
+    {
+        m_watcher.reset();
+        finishPromise(m_submission->promise, m_outcome);
+    }
+
+    ScopeRef m_scope;
+    std::unique_ptr<Submission<F, R>> m_submission;
+    Task<R> m_task;
+    Outcome<R> m_outcome;
+    WatcherPtr<R> m_watcher;
+};
+
+} // namespace detail
+
+/// A service whose thread runs an event loop: functions and coroutines reach it from any thread, QObjects made in it live there.
+///
+/// Calls are accepted from start() on and run once the loop turns. Accepted means run or failed, never dropped.
+///
+/// Thread:   as ServiceThread. Lifetime: as ServiceThread; a subclass whose runAsync() uses its members calls stop() and join()
+///           in its own destructor.
+class QMICROIO_EXPORT LoopServiceThread : public ServiceThread
+{
+    Q_OBJECT
+public:
+    explicit LoopServiceThread(const QString &name = {}, QObject *parent = nullptr);
+    ~LoopServiceThread() override;
+
+    /// Runs fn() on the loop, soon. What leaves fn is logged as critical; the loop goes on.
+    ///
+    /// Thread: any. Suspends: never. Order: calls of one thread run in the order of the calls.
+    /// Fails: NotRunningError before start(), after the end and, from other threads, once stop() was called.
+    /// Cost: no allocation in a steady state for functions of up to 256 bytes whose move cannot throw; one posted event a batch.
+    template<class F>
+    void callSoon(F fn)
+    {
+        static_assert(std::is_invocable_v<F>, "QMicroIO: callSoon() calls fn(); bind arguments in a lambda.");
+        static_assert(!detail::IsAnyTask<std::invoke_result_t<F>>,
+                      "QMicroIO: callSoon() would drop the coroutine that this function returns; use submit().");
+        if (!seam().post(detail::SoonCall<F>{std::move(fn)}))
+            throwNotRunning("callSoon()");
+    }
+
+    /// Runs fn() on the loop and gives its result, by value, or its exception.
+    ///
+    /// Thread: any; on the loop's own thread fn runs inline. Blocks: until fn has run, or the deadline.
+    /// Lifetime: with a deadline fn may still run after the call has ended (only if it had begun by then): what it refers to must
+    ///           live as long.
+    /// Fails: TimeoutError; NotRunningError as callSoon(), and when the loop ends first; DeadlockError when the wait
+    ///        would close a cycle of threads that wait for each other.
+    /// Cost: no allocation without a deadline. See setBusyPoll() for latency.
+    template<class F>
+    auto callSync(F fn, QDeadlineTimer deadline = QDeadlineTimer::Forever)
+        -> std::remove_cvref_t<std::invoke_result_t<F &>>
+    {
+        using Result = std::remove_cvref_t<std::invoke_result_t<F &>>;
+        static_assert(!detail::IsAnyTask<Result>,
+                      "QMicroIO: callSync() cannot wait for a coroutine; use submit(fn) and wait for its QFuture from "
+                      "another thread.");
+        if (seam().isOwnThread())
+            return std::invoke(fn);
+        const detail::WaitEdge edge(seam().thread(), "callSync()");
+        using Call = detail::SyncCall<F, Result>;
+        if (deadline.isForever()) {
+            Call call(std::move(fn));
+            if (!seam().post([&call](detail::Fate fate) noexcept { call.run(fate); }))
+                throwNotRunning("callSync()");
+            call.wait(deadline, spinTime());
+            if (call.wasRefused())
+                throwNotRunning("callSync()");
+            return call.take();
+        }
+        const auto call = std::make_shared<Call>(std::move(fn));
+        if (!seam().post([call](detail::Fate fate) noexcept { call->run(fate); }))
+            throwNotRunning("callSync()");
+        if (!call->wait(deadline, spinTime()))
+            throwTimedOut(call->giveUp());
+        if (call->wasRefused())
+            throwNotRunning("callSync()");
+        return call->take();
+    }
+
+    /// Runs fn() on the loop; it gives a Task<R>, a QCoro::Task<R> or a plain R, and the future gives the R or the exception.
+    ///
+    /// Thread: any. Suspends: never. Cancel: cancelling the future cancels the coroutine at its wait, on the loop's thread, or
+    /// keeps it from beginning; the loop's end cancels the future. The future finishes when the coroutine has ended.
+    /// Fails: NotRunningError as callSoon(); fn is then destroyed unrun.
+    /// Cost: a shared state and one node; a coroutine that suspends also gets a scope and a watcher.
+    template<class F>
+    auto submit(F fn) -> QFuture<detail::SubmitResult<F>>
+    {
+        using Result = detail::SubmitResult<F>;
+        static_assert(!std::is_reference_v<Result>);
+        auto submission = std::make_unique<detail::Submission<F, Result>>(std::move(fn));
+        QFuture<Result> future = submission->promise.future();
+        const bool accepted = seam().post([this, pending = std::move(submission)](detail::Fate fate) mutable {
+            beginSubmission(fate, std::move(pending));
+        });
+        if (!accepted)
+            throwNotRunning("submit()");
+        return future;
+    }
+
+    /// Busy-poll mode: before the loop sleeps it watches for calls that long, so that callers need not wake a thread. Zero: off.
+    ///
+    /// Trades one core's idle time for latency; callSync() callers spin as well. Sockets and timers of others on this loop wait
+    /// up to 2 ms while calls keep coming. Thread: any. Units: microseconds. Fails: std::invalid_argument when negative.
+    void setBusyPoll(std::chrono::microseconds duration);
+
+    /// The root group: its children keep the service alive, stop() cancels them. Thread: the loop's (LogicError elsewhere).
+    TaskGroup &taskGroup();
+    /// An object that lives on the loop's thread: a receiver for connect() and timers.
+    ///
+    /// Thread: any. Lifetime: from readiness to the end of the loop. Fails: NotRunningError outside of that.
+    QObject *context() const;
+
+protected:
+    /// The service's main coroutine: prepares, calls started(), serves. stop() cancels it. The service ends when it and every
+    /// child of taskGroup() have ended. The default calls started() and waits until stopped.
+    virtual Task<> runAsync();
+    void runService() override;
+    void aboutToStart() override;
+    void stopRequested(const QString &reason) override;
+    QString describeRunning() override;
+
+private:
+    detail::Seam &seam() const { return *m_seam; }
+    [[noreturn]] void throwNotRunning(const char *call) const;
+    [[noreturn]] void throwTimedOut(bool neverBegins) const;
+    std::chrono::nanoseconds spinTime() const;
+
+    template<class F, class R>
+    void beginSubmission(detail::Fate fate, std::unique_ptr<detail::Submission<F, R>> submission)
+    {
+        if (fate == detail::Fate::Refused || !m_group->isOpen() || submission->promise.isCanceled()) {
+            detail::cancelPromise(submission->promise);
+            return;
+        }
+        if constexpr (detail::IsAnyTask<std::invoke_result_t<F>>) {
+            auto scope = detail::ScopeRef::create();
+            scope->enter(m_group->loop(), m_group->scope().get());
+            m_group->adopt(*new detail::SubmittedChild<F, R>(m_group, std::move(scope), std::move(submission)));
+        } else {
+            detail::Outcome<R> outcome;
+            try {
+                if constexpr (std::is_void_v<R>)
+                    std::invoke(std::move(submission->fn));
+                else
+                    outcome.value.emplace(std::invoke(std::move(submission->fn)));
+            } catch (...) {
+                outcome.error = std::current_exception();
+            }
+            detail::finishPromise(submission->promise, outcome);
+        }
+    }
+
+    std::shared_ptr<detail::Seam> m_seam;
+    std::shared_ptr<detail::GroupState> m_group;
+    TaskGroup m_groupHandle;
+    std::atomic<QObject *> m_context{nullptr};
+};
+
+} // namespace QMicroIO

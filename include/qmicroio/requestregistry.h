@@ -1,0 +1,574 @@
+// floor 9: requests in flight: one outcome each, for the one who waits
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <qmicroio/detail/promise.h>
+#include <qmicroio/detail/seam.h>
+#include <qmicroio/errors.h>
+#include <qmicroio/export.h>
+#include <qmicroio/task.h>
+
+#include <QtCore/QDeadlineTimer>
+#include <QtCore/QDebug>
+#include <QtCore/QHash>
+#include <QtCore/QList>
+#include <QtCore/QString>
+#include <QtCore/QThread>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace QMicroIO {
+
+template<class Key, class Value>
+class ReplyHandle;
+template<class Key, class Value>
+class RequestRegistry;
+
+namespace detail {
+
+template<class Key>
+QString keyText(const Key &key)
+{
+    if constexpr (std::is_convertible_v<const Key &, QString>) {
+        return QStringLiteral("'%1'").arg(QString(key));
+    } else if constexpr (requires(QDebug debug) { debug << key; }) {
+        QString text;
+        QDebug(&text).nospace() << key;
+        return text;
+    } else {
+        return QStringLiteral("(a key that QDebug cannot print)");
+    }
+}
+
+[[noreturn]] QMICROIO_EXPORT void throwDuplicateRequest(const QString &key);
+[[noreturn]] QMICROIO_EXPORT void throwRegistryClosed(const std::exception_ptr &cause);
+[[noreturn]] QMICROIO_EXPORT void throwRequestTimedOut(const QString &key);
+[[noreturn]] QMICROIO_EXPORT void throwAnswerTaken(const QString &key);
+[[noreturn]] QMICROIO_EXPORT void throwSomebodyWaits(const QString &key);
+// A service's own loop may be the one that has to deliver the reply.
+QMICROIO_EXPORT void requireMayBlock(const char *call, const char *instead);
+QMICROIO_EXPORT std::exception_ptr registryClosedError();
+QMICROIO_EXPORT std::exception_ptr handlesDroppedError(const QString &key);
+QMICROIO_EXPORT std::exception_ptr forgottenError(const QString &key);
+QMICROIO_EXPORT void requireError(const std::exception_ptr &error, const char *call);
+
+template<class Key, class Value>
+struct RequestEntry;
+
+template<class Key, class Value>
+struct RegistryCore
+{
+    using Entry = RequestEntry<Key, Value>;
+    std::mutex mutex;
+    QHash<Key, std::shared_ptr<Entry>> pending;
+    bool closed = false;
+    std::exception_ptr closeError;
+};
+
+// One registration. Its own identity, not the key, decides whose reply it is.
+//
+// An outcome is claimed under the lock and moved in outside of it: exactly one claim succeeds, and no code of Key's or
+// Value's owner but Key's hash and comparison runs under the lock.
+template<class Key, class Value>
+struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Value>>
+{
+    using Core = RegistryCore<Key, Value>;
+    enum class State { Pending, Claimed, Done, Taken };
+
+    class Listener
+    {
+    public:
+        virtual void replied() = 0; // the waiter's loop thread
+
+    protected:
+        ~Listener() = default;
+    };
+
+    RequestEntry(std::shared_ptr<Core> registry, Key requestKey)
+        : core(std::move(registry))
+        , key(std::move(requestKey))
+    {
+    }
+
+    const std::shared_ptr<Core> core;
+    const Key key;
+    State state = State::Pending; // guarded by core->mutex, as are the two that wait
+    Gate *gate = nullptr;
+    std::shared_ptr<Seam> seam;
+    Listener *listener = nullptr; // its loop's thread only
+    Outcome<Value> outcome; // written by the claimer, read once Done
+
+    // With the lock held: takes it out of the registry and reserves the outcome for the caller.
+    bool claimLocked()
+    {
+        if (state != State::Pending)
+            return false;
+        state = State::Claimed;
+        const auto it = core->pending.constFind(key);
+        if (it != core->pending.cend() && it->get() == this)
+            core->pending.erase(it);
+        return true;
+    }
+    bool claim()
+    {
+        const std::lock_guard lock(core->mutex);
+        return claimLocked();
+    }
+    // After a claim: publishes what is in `outcome`.
+    void publish()
+    {
+        Gate *blocked = nullptr;
+        std::shared_ptr<Seam> loop;
+        {
+            const std::lock_guard lock(core->mutex);
+            state = State::Done;
+            blocked = std::exchange(gate, nullptr);
+            loop = std::exchange(seam, nullptr);
+        }
+        if (blocked)
+            blocked->open();
+        if (!loop)
+            return;
+        if (loop->isOwnThread())
+            arrive();
+        else
+            loop->post([self = this->shared_from_this()](Fate) { self->arrive(); }, Seam::From::Inside);
+    }
+    void arrive()
+    {
+        if (Listener *waiting = std::exchange(listener, nullptr))
+            waiting->replied();
+    }
+    bool resolve(Value &&value)
+    {
+        if (!claim())
+            return false;
+        try {
+            outcome.value.emplace(std::move(value));
+        } catch (...) {
+            outcome.error = std::current_exception();
+        }
+        publish();
+        return true;
+    }
+    bool fail(std::exception_ptr error)
+    {
+        if (!claim())
+            return false;
+        outcome.error = std::move(error);
+        publish();
+        return true;
+    }
+    // The waiter gives up: true when no outcome was on its way.
+    bool abandon()
+    {
+        const std::lock_guard lock(core->mutex);
+        if (!claimLocked())
+            return false;
+        state = State::Taken;
+        gate = nullptr;
+        seam.reset();
+        return true;
+    }
+    Value take()
+    {
+        {
+            const std::lock_guard lock(core->mutex);
+            state = State::Taken;
+        }
+        return outcome.take();
+    }
+    void requireFree() const // with the lock held
+    {
+        if (state == State::Taken)
+            throwAnswerTaken(keyText(key));
+        if (gate || seam)
+            throwSomebodyWaits(keyText(key));
+    }
+    Value wait(QDeadlineTimer deadline)
+    {
+        Gate own;
+        {
+            const std::lock_guard lock(core->mutex);
+            requireFree();
+            if (state == State::Done)
+                own.open();
+            else
+                gate = &own;
+        }
+        if (!own.wait(deadline)) {
+            if (abandon())
+                throwRequestTimedOut(keyText(key));
+            own.wait(QDeadlineTimer::Forever); // claimed: it comes now
+        }
+        return take();
+    }
+};
+
+// Shared by the copies of one handle. When the last one goes unanswered, nobody is left who could answer.
+template<class Key, class Value>
+struct HandleToken
+{
+    explicit HandleToken(std::shared_ptr<RequestEntry<Key, Value>> request)
+        : entry(std::move(request))
+    {
+    }
+    HandleToken(const HandleToken &) = delete;
+    HandleToken &operator=(const HandleToken &) = delete;
+    ~HandleToken()
+    {
+        if (!armed.load(std::memory_order_relaxed))
+            return;
+        if (entry->claim()) {
+            entry->outcome.error = handlesDroppedError(keyText(entry->key));
+            entry->publish();
+        }
+    }
+    const std::shared_ptr<RequestEntry<Key, Value>> entry;
+    const QThread *const home = QThread::currentThread();
+    std::atomic<bool> armed{true};
+    std::atomic<bool> wentElsewhere{false}; // a copy died in another thread
+};
+
+template<class Key, class Value>
+class ReplyAwaiter final : public Waiter, private RequestEntry<Key, Value>::Listener
+{
+    using Entry = RequestEntry<Key, Value>;
+
+public:
+    ReplyAwaiter(TaskContext &task, std::shared_ptr<Entry> entry)
+        : Waiter(task)
+        , m_entry(std::move(entry))
+    {
+    }
+    ~ReplyAwaiter()
+    {
+        m_entry->listener = nullptr;
+        if (task().parked() == this) // its frame is destroyed in the middle of the wait
+            m_entry->abandon();
+    }
+    bool await_ready() const
+    {
+        if (task().isCancelled()) {
+            m_entry->abandon();
+            task().throwCancelled();
+        }
+        return false;
+    }
+    bool await_suspend(std::coroutine_handle<> leaf)
+    {
+        const std::lock_guard lock(m_entry->core->mutex);
+        m_entry->requireFree();
+        if (m_entry->state == Entry::State::Done)
+            return false;
+        m_entry->listener = this;
+        m_entry->seam = task().loop().seam();
+        park(leaf);
+        return true;
+    }
+    Value await_resume()
+    {
+        throwIfAborted();
+        return m_entry->take();
+    }
+    QString describe() const override { return QStringLiteral("the reply to request %1").arg(keyText(m_entry->key)); }
+
+private:
+    bool abort() noexcept override
+    {
+        if (!m_entry->abandon())
+            return false; // an outcome is on its way: it is delivered, the next wait throws
+        m_entry->listener = nullptr;
+        return true;
+    }
+    void replied() override { wake(); }
+    std::shared_ptr<Entry> m_entry;
+};
+
+template<class Key, class Value>
+class ReplyWait : public AmbientBase
+{
+public:
+    explicit ReplyWait(std::shared_ptr<RequestEntry<Key, Value>> entry)
+        : m_entry(std::move(entry))
+    {
+    }
+    ReplyAwaiter<Key, Value> awaiter(TaskContext &task) const { return {task, m_entry}; }
+
+private:
+    std::shared_ptr<RequestEntry<Key, Value>> m_entry;
+};
+
+// A request that leaves its scope unanswered (send threw, the frame was destroyed) is taken out of the registry.
+template<class Key, class Value>
+struct RequestGuard
+{
+    std::shared_ptr<RequestEntry<Key, Value>> entry;
+    explicit RequestGuard(std::shared_ptr<RequestEntry<Key, Value>> request)
+        : entry(std::move(request))
+    {
+    }
+    RequestGuard(const RequestGuard &) = delete;
+    RequestGuard &operator=(const RequestGuard &) = delete;
+    ~RequestGuard() { entry->abandon(); }
+};
+
+} // namespace detail
+
+/// One registration of a request, for the side that answers and the side that waits.
+///
+/// It refers to this registration, not to its key: an answer that comes after a time-out never reaches a later request with the
+/// same key. When the last copy goes unanswered, the waiter gets BrokenResourceError at once.
+/// Thread: any, beside any other. Lifetime: copyable; outlives the registry.
+template<class Key, class Value>
+class ReplyHandle
+{
+public:
+    ReplyHandle(const ReplyHandle &) = default;
+    ReplyHandle(ReplyHandle &&) noexcept = default;
+    ReplyHandle &operator=(const ReplyHandle &other)
+    {
+        ReplyHandle copy(other);
+        std::swap(m_token, copy.m_token);
+        return *this;
+    }
+    ReplyHandle &operator=(ReplyHandle &&other) noexcept
+    {
+        std::swap(m_token, other.m_token);
+        return *this;
+    }
+    ~ReplyHandle()
+    {
+        if (m_token && QThread::currentThread() != m_token->home)
+            m_token->wentElsewhere.store(true, std::memory_order_relaxed);
+    }
+
+    /// Answers. False: it was answered, failed, timed out or cancelled before. Thread: any.
+    bool resolve(Value value) { return token().entry->resolve(std::move(value)); }
+    /// Answers with an error, which the waiter gets with its own type. Fails: std::invalid_argument for null.
+    bool fail(std::exception_ptr error)
+    {
+        detail::requireError(error, "ReplyHandle::fail()");
+        return token().entry->fail(std::move(error));
+    }
+    /// Waits for the answer and takes it.
+    ///
+    /// Thread: any but a service's own loop thread (LogicError: use co_await reply()). Blocks: until the answer or the deadline.
+    /// Fails: the error of fail(); TimeoutError naming the key, the request is then gone; BrokenResourceError when nobody is left
+    ///        to answer; LogicError when the answer was taken before; BusyResourceError while somebody else waits.
+    Value wait(QDeadlineTimer deadline = QDeadlineTimer::Forever)
+    {
+        detail::requireMayBlock("ReplyHandle::wait()", "co_await reply()");
+        return token().entry->wait(deadline);
+    }
+    /// co_await reply(): the same for coroutines. Cancel point: yes, it removes the request.
+    Task<Value> reply() { return replyTo(token().entry); }
+    /// Removes the request; one who waits gets ClosedResourceError. Repeat: harmless.
+    void forget() { token().entry->fail(detail::forgottenError(detail::keyText(token().entry->key))); }
+    /// Thread: any.
+    Key key() const { return token().entry->key; }
+
+private:
+    friend class RequestRegistry<Key, Value>;
+    using Token = detail::HandleToken<Key, Value>;
+    explicit ReplyHandle(std::shared_ptr<Token> token)
+        : m_token(std::move(token))
+    {
+    }
+    static Task<Value> replyTo(std::shared_ptr<detail::RequestEntry<Key, Value>> entry)
+    {
+        co_return co_await detail::ReplyWait<Key, Value>(std::move(entry));
+    }
+    Token &token() const
+    {
+        if (!m_token)
+            throw LogicError(QStringLiteral("this ReplyHandle was moved from; use the one that it was moved to"));
+        return *m_token;
+    }
+    std::shared_ptr<Token> m_token;
+};
+
+/// Requests in flight, by key. Each gets exactly one outcome: a value, an error, a time-out or the registry's end.
+///
+/// Thread: any, beside any other. Lifetime: destroying it closes it. Key needs == and qHash() or std::hash.
+/// Cost: O(1) a call, two small allocations a request.
+/// Source: the request registry of microio; identity of registrations as in Erlang's monitor references.
+template<class Key, class Value>
+class RequestRegistry
+{
+    static_assert(std::is_move_constructible_v<Value>, "QMicroIO: a reply is a movable value.");
+    using Core = detail::RegistryCore<Key, Value>;
+    using Entry = detail::RequestEntry<Key, Value>;
+    using Token = detail::HandleToken<Key, Value>;
+
+public:
+    using Handle = ReplyHandle<Key, Value>;
+
+    RequestRegistry()
+        : m_core(std::make_shared<Core>())
+    {
+    }
+    ~RequestRegistry() { close(); }
+    RequestRegistry(const RequestRegistry &) = delete;
+    RequestRegistry &operator=(const RequestRegistry &) = delete;
+
+    /// Registers a request. Thread: any.
+    ///
+    /// Fails: DuplicateRequestError while one with this key is pending; after close() ClosedResourceError, or BrokenResourceError
+    ///        with the error given there.
+    Handle registerRequest(Key key) { return Handle(std::make_shared<Token>(add(m_core, std::move(key)))); }
+
+    /// Answers the pending request with this key. False: there is none. Thread: any.
+    bool resolve(const Key &key, Value value)
+    {
+        const std::shared_ptr<Entry> entry = find(key);
+        return entry && entry->resolve(std::move(value));
+    }
+    /// Answers it with an error. Fails: std::invalid_argument for null.
+    bool fail(const Key &key, std::exception_ptr error)
+    {
+        detail::requireError(error, "RequestRegistry::fail()");
+        const std::shared_ptr<Entry> entry = find(key);
+        return entry && entry->fail(std::move(error));
+    }
+    /// Fails everything that is pending now; how many that were. The registry stays usable. Fails: std::invalid_argument for null.
+    int failAll(std::exception_ptr error)
+    {
+        detail::requireError(error, "RequestRegistry::failAll()");
+        return failEverything(error);
+    }
+    /// Fails everything that is pending (with `error`, or ClosedResourceError) and refuses later registrations. Repeat: 0.
+    int close(std::exception_ptr error = nullptr)
+    {
+        {
+            const std::lock_guard lock(m_core->mutex);
+            if (!m_core->closed) {
+                m_core->closed = true;
+                m_core->closeError = error;
+            }
+        }
+        return failEverything(error ? error : detail::registryClosedError());
+    }
+
+    /// Registers, calls send(handle) and waits for the answer.
+    ///
+    /// Thread: any but a service's own loop thread (LogicError: use requestAsync()). Blocks: until the answer or the deadline.
+    /// Lifetime: send may answer at once, keep copies of the handle, or pass on the key only.
+    /// Fails: as registerRequest() and ReplyHandle::wait(); what send throws, the request is then gone; BrokenResourceError
+    ///        when send kept copies of the handle and all of them are gone unanswered.
+    template<class Send>
+    Value request(Key key, Send send, QDeadlineTimer deadline = QDeadlineTimer::Forever)
+    {
+        detail::requireMayBlock("RequestRegistry::request()", "co_await requestAsync()");
+        const detail::RequestGuard<Key, Value> guard(add(m_core, std::move(key)));
+        {
+            Handle handle(std::make_shared<Token>(guard.entry));
+            std::invoke(send, handle);
+            settle(handle);
+        }
+        return guard.entry->wait(deadline);
+    }
+    /// co_await requestAsync(key, send): the same for coroutines; send may be a coroutine too.
+    ///
+    /// Thread: a task's. Starts: at the co_await. Cancel point: yes, it removes the request. Fails: as request(), without TimeoutError.
+    template<class Send>
+    Task<Value> requestAsync(Key key, Send send)
+    {
+        return requestIn(m_core, std::move(key), std::move(send));
+    }
+
+    /// Thread: any.
+    qsizetype size() const
+    {
+        const std::lock_guard lock(m_core->mutex);
+        return m_core->pending.size();
+    }
+    /// Thread: any.
+    bool contains(const Key &key) const { return find(key) != nullptr; }
+    /// The keys, in no order. Thread: any.
+    QList<Key> pending() const
+    {
+        const std::lock_guard lock(m_core->mutex);
+        return m_core->pending.keys();
+    }
+
+private:
+    static std::shared_ptr<Entry> add(const std::shared_ptr<Core> &core, Key key)
+    {
+        auto entry = std::make_shared<Entry>(core, std::move(key));
+        std::unique_lock lock(core->mutex);
+        if (core->closed) {
+            const std::exception_ptr cause = core->closeError;
+            lock.unlock();
+            detail::throwRegistryClosed(cause);
+        }
+        if (core->pending.contains(entry->key)) {
+            lock.unlock();
+            detail::throwDuplicateRequest(detail::keyText(entry->key));
+        }
+        core->pending.insert(entry->key, entry);
+        return entry;
+    }
+    std::shared_ptr<Entry> find(const Key &key) const
+    {
+        const std::lock_guard lock(m_core->mutex);
+        return m_core->pending.value(key);
+    }
+    int failEverything(const std::exception_ptr &error)
+    {
+        std::vector<std::shared_ptr<Entry>> claimed;
+        {
+            const std::lock_guard lock(m_core->mutex);
+            claimed.reserve(std::size_t(m_core->pending.size()));
+            const QHash<Key, std::shared_ptr<Entry>> all = std::exchange(m_core->pending, {});
+            for (const std::shared_ptr<Entry> &entry : all) {
+                if (entry->claimLocked())
+                    claimed.push_back(entry);
+            }
+        }
+        for (const std::shared_ptr<Entry> &entry : claimed) {
+            entry->outcome.error = error;
+            entry->publish();
+        }
+        return int(claimed.size());
+    }
+    // After send: does anybody hold a handle now, or did one die elsewhere? Then the last one to go matters.
+    static void settle(Handle &handle)
+    {
+        if (!handle.m_token)
+            return; // moved into the hands of the one who answers
+        const bool kept =
+            handle.m_token.use_count() > 1 || handle.m_token->wentElsewhere.load(std::memory_order_relaxed);
+        if (!kept)
+            handle.m_token->armed.store(false, std::memory_order_relaxed);
+    }
+    template<class Send>
+    static Task<Value> requestIn(std::shared_ptr<Core> core, Key key, Send send)
+    {
+        {
+            detail::TaskContext &task = co_await detail::CurrentTask();
+            if (task.isCancelled())
+                task.throwCancelled();
+        }
+        const detail::RequestGuard<Key, Value> guard(add(core, std::move(key)));
+        {
+            Handle handle(std::make_shared<Token>(guard.entry));
+            if constexpr (detail::IsAnyTask<std::invoke_result_t<Send &, Handle &>>)
+                co_await std::invoke(send, handle);
+            else
+                std::invoke(send, handle);
+            settle(handle);
+        }
+        co_return co_await detail::ReplyWait<Key, Value>(guard.entry);
+    }
+
+    std::shared_ptr<Core> m_core;
+};
+
+} // namespace QMicroIO

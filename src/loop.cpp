@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/detail/loop.h>
+
+#include "logging_p.h"
+
+#include <QtCore/QAbstractEventDispatcher>
+#include <QtCore/QCoreApplication>
+#include <QtCore/QEvent>
+#include <QtCore/QStringList>
+#include <QtCore/QThread>
+
+#include <algorithm>
+
+namespace QMicroIO::detail {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long tasks may keep a turn before Qt's own events get theirs.
+constexpr auto Slice = 5ms;
+// How long busy-poll mode may keep the loop from looking at sockets and timers of others while calls keep coming.
+constexpr auto LongestWatch = 2ms;
+
+constinit thread_local Loop *t_loop = nullptr;
+
+struct ThreadLoop
+{
+    ThreadLoop() = default;
+    ThreadLoop(const ThreadLoop &) = delete;
+    ThreadLoop &operator=(const ThreadLoop &) = delete;
+    ~ThreadLoop() { reset(); }
+    void reset()
+    {
+        if (!loop)
+            return;
+        loop->close();
+        if (loop->describeTasks().isEmpty())
+            loop.reset();
+        else
+            static_cast<void>(loop.release()); // frames that nobody can resume still refer to it
+    }
+    std::unique_ptr<Loop> loop;
+};
+thread_local ThreadLoop t_threadLoop;
+
+void closeThreadLoop()
+{
+    if (t_threadLoop.loop)
+        t_threadLoop.loop->close();
+}
+
+} // namespace
+
+void TimerQueue::place(std::size_t index, const Entry &entry)
+{
+    m_heap[index] = entry;
+    entry.node->m_index = index;
+}
+
+void TimerQueue::siftUp(std::size_t index, const Entry &entry)
+{
+    while (index > 0) {
+        const std::size_t parent = (index - 1) / 4;
+        if (!entry.before(m_heap[parent]))
+            break;
+        place(index, m_heap[parent]);
+        index = parent;
+    }
+    place(index, entry);
+}
+
+void TimerQueue::siftDown(std::size_t index, const Entry &entry)
+{
+    for (;;) {
+        const std::size_t first = index * 4 + 1;
+        if (first >= m_heap.size())
+            break;
+        const std::size_t end = std::min(first + 4, m_heap.size());
+        std::size_t least = first;
+        for (std::size_t i = first + 1; i < end; ++i) {
+            if (m_heap[i].before(m_heap[least]))
+                least = i;
+        }
+        if (!m_heap[least].before(entry))
+            break;
+        place(index, m_heap[least]);
+        index = least;
+    }
+    place(index, entry);
+}
+
+void TimerQueue::add(TimerNode &node, TimePoint when)
+{
+    const Entry entry{when, m_order++, &node};
+    m_heap.push_back(entry);
+    node.m_when = when;
+    siftUp(m_heap.size() - 1, entry);
+}
+
+void TimerQueue::remove(TimerNode &node) noexcept
+{
+    if (!node.isArmed())
+        return;
+    const std::size_t index = node.m_index;
+    node.m_index = TimerNode::Unarmed;
+    const Entry last = m_heap.back();
+    m_heap.pop_back();
+    if (index == m_heap.size())
+        return;
+    if (index > 0 && last.before(m_heap[(index - 1) / 4]))
+        siftUp(index, last);
+    else
+        siftDown(index, last);
+}
+
+bool TimerQueue::fireOne(TimePoint now)
+{
+    if (m_heap.empty() || m_heap.front().when > now)
+        return false;
+    TimerNode *node = m_heap.front().node;
+    remove(*node);
+    node->timerFired();
+    return true;
+}
+
+class Loop::Receiver final : public QObject
+{
+public:
+    explicit Receiver(Loop &loop)
+        : m_loop(loop)
+    {
+    }
+
+    bool event(QEvent *event) override
+    {
+        if (event->type() == Seam::wakeEventType()) {
+            m_loop.turn();
+            return true;
+        }
+        if (event->type() == QEvent::Timer && static_cast<QTimerEvent *>(event)->timerId() == timer.timerId()) {
+            timer.stop();
+            m_loop.m_armedFor = TimePoint::max();
+            m_loop.turn();
+            return true;
+        }
+        return QObject::event(event);
+    }
+
+    QBasicTimer timer;
+
+private:
+    Loop &m_loop;
+};
+
+Loop::Loop(std::shared_ptr<Seam> seam, Owner owner)
+    : m_seam(std::move(seam))
+    , m_receiver(std::make_unique<Receiver>(*this))
+    , m_name(currentThreadName())
+    , m_owner(owner)
+{
+    // A nested event loop inside a task must still see what the outer turn has not run yet; busy-poll watches here.
+    m_blockConnection = QObject::connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::aboutToBlock,
+                                         m_receiver.get(), [this] { aboutToBlock(); });
+    t_loop = this;
+    m_seam->attach(m_receiver.get());
+}
+
+Loop::~Loop()
+{
+    close();
+    if (t_loop == this)
+        t_loop = nullptr;
+}
+
+Loop *Loop::current() noexcept
+{
+    return t_loop;
+}
+
+Loop &Loop::ensure()
+{
+    if (t_loop && !t_loop->m_closed)
+        return *t_loop;
+    if (t_loop && t_loop->isService())
+        throw NotRunningError(QStringLiteral("the event loop of %1 has ended; tasks can no longer run in this thread")
+                                  .arg(t_loop->name()));
+    if (!QAbstractEventDispatcher::instance())
+        throw LogicError(
+            QStringLiteral("%1 has no event loop to run tasks on; create the QCoreApplication first, or run "
+                           "the task in a LoopServiceThread")
+                .arg(currentThreadName()));
+    t_threadLoop.reset();
+    auto seam = std::make_shared<Seam>();
+    seam->admit(Seam::Admit::Everyone);
+    t_threadLoop.loop = std::make_unique<Loop>(std::move(seam), Owner::Thread);
+    if (QCoreApplication::instance() && QThread::currentThread() == QCoreApplication::instance()->thread())
+        qAddPostRoutine(&closeThreadLoop);
+    else
+        QObject::connect(QThread::currentThread(), &QThread::finished, t_threadLoop.loop->context(), &closeThreadLoop,
+                         Qt::DirectConnection);
+    return *t_threadLoop.loop;
+}
+
+QObject *Loop::context() const
+{
+    return m_receiver.get();
+}
+
+void Loop::makeReady(ReadyNode &node)
+{
+    if (node.m_isReady)
+        return;
+    const bool sleeping = m_depth == 0 && !hasWork();
+    node.m_isReady = true;
+    node.m_nextReady = nullptr;
+    node.m_previousReady = m_lastReady;
+    (m_lastReady ? m_lastReady->m_nextReady : m_firstReady) = &node;
+    m_lastReady = &node;
+    ++m_readyCount;
+    if (sleeping)
+        m_seam->wakeSelf();
+}
+
+void Loop::forget(ReadyNode &node) noexcept
+{
+    if (!node.m_isReady)
+        return;
+    node.m_isReady = false;
+    (node.m_previousReady ? node.m_previousReady->m_nextReady : m_firstReady) = node.m_nextReady;
+    (node.m_nextReady ? node.m_nextReady->m_previousReady : m_lastReady) = node.m_previousReady;
+    node.m_nextReady = node.m_previousReady = nullptr;
+    --m_readyCount;
+}
+
+void Loop::addTimer(TimerNode &node, TimePoint when)
+{
+    m_timers.add(node, when);
+    if (m_depth == 0)
+        arm();
+}
+
+bool Loop::sliceIsOver()
+{
+    return Clock::now() >= m_sliceEnd;
+}
+
+void Loop::arm()
+{
+    if (m_closed)
+        return;
+    const TimePoint next = m_timers.next();
+    if (next == TimePoint::max()) {
+        m_receiver->timer.stop();
+        m_armedFor = TimePoint::max();
+        return;
+    }
+    if (next >= m_armedFor)
+        return; // it rings earlier, finds nothing due and is set again
+    m_armedFor = next;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - now());
+    const auto clamped = std::clamp<std::chrono::milliseconds>(left, 0ms, 24h);
+    m_receiver->timer.start(int(clamped.count()), Qt::PreciseTimer, m_receiver.get());
+}
+
+void Loop::fireTimers(TimePoint now)
+{
+    while (m_timers.fireOne(now)) { }
+}
+
+void Loop::applyPendingRechecks()
+{
+    std::vector<Recheckable *> scopes;
+    m_seam->takeRechecks(scopes);
+    for (Recheckable *scope : scopes) {
+        scope->recheck();
+        scope->deref();
+    }
+}
+
+void Loop::turn()
+{
+    if (m_closed)
+        return;
+    ++m_depth;
+    m_sliceEnd = Clock::now() + Slice;
+    m_seam->take(m_work, m_rechecks);
+    while (!m_rechecks.empty()) {
+        Recheckable *scope = m_rechecks.back();
+        m_rechecks.pop_back();
+        scope->recheck();
+        scope->deref();
+    }
+    constexpr unsigned LookAtClock = 16;
+    for (unsigned done = 0; !m_work.isEmpty();) {
+        try {
+            m_work.runNext(Fate::Run);
+        } catch (...) {
+            qCCritical(lcService).noquote()
+                << "an exception left a call on" << m_name << ":" << errorText(std::current_exception());
+        }
+        if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
+            break;
+    }
+    if (!m_timers.isEmpty())
+        fireTimers(now());
+    // What becomes ready from here on waits for the next turn, so that Qt's events get theirs in between.
+    const std::size_t count = m_readyCount;
+    for (std::size_t done = 0; done < count && m_firstReady;) {
+        ReadyNode *node = m_firstReady;
+        forget(*node);
+        node->resumeFromLoop();
+        if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
+            break;
+    }
+    --m_depth;
+    if (m_depth == 0)
+        m_work.recycle();
+    arm();
+    if (hasWork())
+        m_seam->wakeSelf();
+}
+
+void Loop::aboutToBlock()
+{
+    if (m_closed)
+        return;
+    if (m_watching) {
+        // A nested event loop below a watch: from here on senders must wake it the usual way.
+        m_watching = false;
+        if (m_seam->stopWatching())
+            m_seam->wakeSelf();
+    }
+    if (m_depth > 0) {
+        arm();
+        if (hasWork())
+            m_seam->wakeSelf();
+        return;
+    }
+    if (const qint64 duration = m_seam->busyPollNs.load(std::memory_order_relaxed); duration > 0)
+        watch(std::chrono::nanoseconds(duration));
+}
+
+void Loop::watch(std::chrono::nanoseconds duration)
+{
+    if (hasWork() || !m_seam->startWatching())
+        return;
+    m_watching = true;
+    const TimePoint begin = Clock::now();
+    const TimePoint last = begin + std::max<Clock::duration>(LongestWatch, duration);
+    TimePoint end = begin + duration;
+    bool sawTraffic = false;
+    while (m_watching) {
+        bool arrived = false;
+        for (int i = 0; i < 64 && !arrived; ++i) {
+            arrived = m_seam->seesArrival();
+#if defined(__x86_64__) || defined(__i386__)
+            __builtin_ia32_pause();
+#endif
+        }
+        TimePoint time = Clock::now();
+        if (arrived) {
+            turn();
+            if (m_closed)
+                return;
+            sawTraffic = true;
+            time = Clock::now();
+            end = time + duration;
+        }
+        if (hasWork() || time >= std::min(end, last) || m_timers.next() <= now())
+            break;
+    }
+    if (!m_watching)
+        return;
+    m_watching = false;
+    const bool arrived = m_seam->stopWatching();
+    // After traffic the watch goes on once Qt's own sources have had their turn.
+    if (arrived || (sawTraffic && Clock::now() >= last))
+        m_seam->wakeSelf();
+}
+
+void Loop::close()
+{
+    if (m_closed || m_closing)
+        return;
+    m_closing = true;
+    m_seam->admit(Seam::Admit::Nobody);
+    ++m_depth; // wake-ups have no meaning any more
+    m_seam->take(m_work, m_rechecks);
+    applyPendingRechecks();
+    for (Recheckable *scope : std::exchange(m_rechecks, {})) {
+        scope->recheck();
+        scope->deref();
+    }
+    do {
+        while (m_work.runNext(Fate::Run)) { }
+        m_seam->take(m_work, m_rechecks);
+    } while (!m_work.isEmpty());
+    m_ending = true;
+    for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
+        task->deliverCancel();
+    while (ReadyNode *node = m_firstReady) {
+        forget(*node);
+        node->resumeFromLoop();
+    }
+    if (m_firstTask) {
+        qCWarning(lcTask).noquote() << "the event loop of" << m_name << "ended while tasks were still waiting:\n  "
+                                    << describeTasks().join(QStringLiteral("\n  "));
+    }
+    --m_depth;
+    m_closed = true;
+    for (const std::weak_ptr<LoopObserver> &observer : std::exchange(m_observers, {})) {
+        if (const std::shared_ptr<LoopObserver> alive = observer.lock())
+            alive->loopEnded();
+    }
+    QObject::disconnect(m_blockConnection);
+    m_receiver->timer.stop();
+    m_seam->detach();
+}
+
+void Loop::addObserver(std::weak_ptr<LoopObserver> observer)
+{
+    if (m_observers.size() == m_observers.capacity())
+        std::erase_if(m_observers, [](const std::weak_ptr<LoopObserver> &known) { return known.expired(); });
+    m_observers.push_back(std::move(observer));
+}
+
+void Loop::linkTask(LoopTask &task) noexcept
+{
+    task.m_nextInLoop = m_firstTask;
+    if (m_firstTask)
+        m_firstTask->m_previousInLoop = &task;
+    m_firstTask = &task;
+}
+
+void Loop::unlinkTask(LoopTask &task) noexcept
+{
+    (task.m_previousInLoop ? task.m_previousInLoop->m_nextInLoop : m_firstTask) = task.m_nextInLoop;
+    if (task.m_nextInLoop)
+        task.m_nextInLoop->m_previousInLoop = task.m_previousInLoop;
+}
+
+LoopTask *Loop::setRunning(LoopTask *task) noexcept
+{
+    m_runningSite.store(task ? task->site() : std::source_location(), std::memory_order_relaxed);
+    return std::exchange(m_running, task);
+}
+
+QStringList Loop::describeTasks() const
+{
+    QStringList lines;
+    for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
+        lines.prepend(task->describe());
+    return lines;
+}
+
+} // namespace QMicroIO::detail

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/loopservicethread.h>
+
+#include "logging_p.h"
+
+#include <QtCore/QCoreApplication>
+#include <QtCore/QEventLoop>
+#include <QtCore/QFileInfo>
+
+namespace QMicroIO {
+namespace detail {
+
+void logEscaped(const std::exception_ptr &error)
+{
+    qCCritical(lcService).noquote() << "an exception left a function given to callSoon() on" << currentThreadName()
+                                    << ":" << errorText(error);
+}
+
+void logRefusedCall()
+{
+    qCWarning(lcService) << "a function given to callSoon() never ran: the service's loop did not come up";
+}
+
+namespace {
+
+// The service's main coroutine, told apart from other children: its cancellation ends the service.
+class MainChild final : public ChildBase
+{
+public:
+    MainChild(std::shared_ptr<GroupState> group, std::function<Task<>()> fn)
+        : ChildBase(group, group->scope().get())
+        , m_fn(std::move(fn))
+    {
+    }
+    static inline constexpr auto Name = "main";
+    bool *wasCancelled = nullptr;
+
+private:
+    void begin() override
+    {
+        try {
+            m_task = m_fn();
+            if (!m_task.isValid())
+                throw LogicError(QStringLiteral("runAsync() gave back an empty Task"));
+            TaskAccess::begin(*this, m_task);
+        } catch (...) {
+            m_error = std::current_exception();
+            endWithoutFrame();
+        }
+    }
+    std::exception_ptr outcome() noexcept override { return m_error ? m_error : TaskAccess::error(m_task); }
+    void destroyFrames() noexcept override { TaskAccess::destroy(m_task); }
+    void report(std::exception_ptr error) override
+    {
+        *wasCancelled = isCancellation(error);
+        ChildBase::report(std::move(error));
+    }
+    std::function<Task<>()> m_fn;
+    Task<> m_task;
+    std::exception_ptr m_error;
+};
+
+class QuitWhenEmpty final : public GroupState::EmptyListener
+{
+public:
+    explicit QuitWhenEmpty(QEventLoop &events)
+        : m_events(events)
+    {
+    }
+
+private:
+    void groupIsEmpty() override { m_events.quit(); }
+    QEventLoop &m_events;
+};
+
+} // namespace
+} // namespace detail
+
+LoopServiceThread::LoopServiceThread(const QString &name, QObject *parent)
+    : ServiceThread(name, parent)
+    , m_seam(std::make_shared<detail::Seam>())
+    , m_group(std::make_shared<detail::GroupState>(detail::ScopeRef::create()))
+    , m_groupHandle(TaskGroup(m_group))
+{
+}
+
+LoopServiceThread::~LoopServiceThread()
+{
+    shutDown();
+}
+
+void LoopServiceThread::aboutToStart()
+{
+    if (!QCoreApplication::instance()) {
+        throw LogicError(
+            QStringLiteral("service %1: create the QCoreApplication before starting a service with an event loop")
+                .arg(name()));
+    }
+    m_seam->admit(scope().isClosed() ? detail::Seam::Admit::OwnThread : detail::Seam::Admit::Everyone);
+    if (scope().isClosed())
+        m_seam->admit(detail::Seam::Admit::OwnThread); // stop() may have come between the look and the admission
+}
+
+void LoopServiceThread::stopRequested(const QString &reason)
+{
+    if (m_seam->admitted() == detail::Seam::Admit::Everyone)
+        m_seam->admit(detail::Seam::Admit::OwnThread);
+    m_group->scope()->cancel({reason, Cancelled::Cause::Request, {}});
+}
+
+void LoopServiceThread::runService()
+{
+    detail::Loop loop(m_seam, detail::Loop::Owner::Service);
+    m_context.store(loop.context(), std::memory_order_release);
+    m_group->open(loop, nullptr);
+
+    bool mainCancelled = false;
+    auto *main = new detail::MainChild(m_group, [this] { return runAsync(); });
+    main->setName(QString::fromUtf8(detail::MainChild::Name));
+    main->wasCancelled = &mainCancelled;
+    m_group->adopt(*main);
+
+    QEventLoop events;
+    detail::QuitWhenEmpty quit(events);
+    m_group->addListener(quit);
+    events.exec();
+    if (m_group->size() > 0) {
+        // Somebody called quit() on the thread: an unexpected end, but no reason to leave tasks behind.
+        m_group->scope()->cancel(
+            {QStringLiteral("the event loop of the service was told to quit"), Cancelled::Cause::Request, {}});
+        while (m_group->size() > 0)
+            events.processEvents(QEventLoop::WaitForMoreEvents);
+    }
+
+    const detail::CancelInfo *cancelled = m_group->scope()->info();
+    const QString reason = cancelled ? cancelled->reason : QString();
+    m_group->close();
+    loop.close();
+    m_context.store(nullptr, std::memory_order_release);
+
+    std::vector<std::exception_ptr> errors = m_group->takeErrors();
+    if (errors.size() == 1)
+        std::rethrow_exception(errors.front());
+    if (!errors.empty())
+        throw ExceptionGroup(std::move(errors));
+    if ((mainCancelled || cancelled) && !scope().isClosed()) {
+        throw Error(QStringLiteral("service %1 was cancelled although nobody called stop()%2")
+                        .arg(name(), reason.isEmpty() ? QString() : QStringLiteral(": ") + reason));
+    }
+}
+
+Task<> LoopServiceThread::runAsync()
+{
+    started();
+    co_await sleepForever();
+}
+
+void LoopServiceThread::setBusyPoll(std::chrono::microseconds duration)
+{
+    if (duration.count() < 0)
+        throw std::invalid_argument("LoopServiceThread::setBusyPoll(): the time is negative; zero turns it off");
+    m_seam->busyPollNs.store(std::chrono::nanoseconds(duration).count(), std::memory_order_relaxed);
+}
+
+TaskGroup &LoopServiceThread::taskGroup()
+{
+    if (!m_seam->isOwnThread()) {
+        throw LogicError(
+            QStringLiteral("service %1: taskGroup() from %2; it belongs to the service's own thread. Use submit() or "
+                           "callSoon() to get there")
+                .arg(name(), detail::currentThreadName()));
+    }
+    return m_groupHandle;
+}
+
+QObject *LoopServiceThread::context() const
+{
+    QObject *context = m_context.load(std::memory_order_acquire);
+    if (!context)
+        throwNotRunning("context()");
+    return context;
+}
+
+void LoopServiceThread::throwNotRunning(const char *call) const
+{
+    const QString what = stateName(state());
+    const QString reason = scope().reason();
+    throw NotRunningError(QStringLiteral("%1: service %2 takes no calls; its state is %3%4")
+                              .arg(QString::fromUtf8(call), name().isEmpty() ? QStringLiteral("(unnamed)") : name(),
+                                   what, reason.isEmpty() ? QString() : QStringLiteral(", reason: ") + reason));
+}
+
+void LoopServiceThread::throwTimedOut(bool neverBegins) const
+{
+    throw TimeoutError(
+        QStringLiteral("callSync(): service %1 did not answer in time; the function %2")
+            .arg(name(), neverBegins ? QStringLiteral("will not run") : QStringLiteral("is still running there")));
+}
+
+std::chrono::nanoseconds LoopServiceThread::spinTime() const
+{
+    const qint64 busy = m_seam->busyPollNs.load(std::memory_order_relaxed);
+    return std::chrono::nanoseconds(busy);
+}
+
+QString LoopServiceThread::describeRunning()
+{
+    struct Answer
+    {
+        detail::Gate gate;
+        QStringList lines;
+    };
+    const auto answer = std::make_shared<Answer>();
+    const bool asked = m_seam->post(
+        [answer](detail::Fate fate) {
+            if (fate == detail::Fate::Run)
+                answer->lines = detail::Loop::current()->describeTasks();
+            answer->gate.open();
+        },
+        detail::Seam::From::Inside);
+    if (!asked)
+        return QStringLiteral("its thread is ending");
+    if (!answer->gate.wait(QDeadlineTimer(100)))
+        return QStringLiteral("code that does not return to the event loop");
+    return answer->lines.isEmpty() ? QStringLiteral("no task; its thread is ending")
+                                   : QStringLiteral("\n  ") + answer->lines.join(QStringLiteral("\n  "));
+}
+
+} // namespace QMicroIO

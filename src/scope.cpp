@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/detail/scope.h>
+
+#include <QtCore/QFileInfo>
+
+namespace QMicroIO::detail {
+
+ScopeState::~ScopeState()
+{
+    delete m_info.load(std::memory_order_relaxed);
+}
+
+bool ScopeState::cancel(CancelInfo info)
+{
+    if (isCancelCalled())
+        return false;
+    if (info.origin.isEmpty() && info.cause == Cancelled::Cause::Request) {
+        const Loop *loop = Loop::current();
+        info.origin = loop && loop->running() ? loop->running()->name() : currentThreadName();
+    }
+    auto made = std::make_unique<CancelInfo>(std::move(info));
+    CancelInfo *none = nullptr;
+    if (!m_info.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel))
+        return false;
+    made.release();
+    std::shared_ptr<Seam> seam;
+    {
+        const std::lock_guard lock(m_seamMutex);
+        seam = m_seam;
+    }
+    if (!seam)
+        return true;
+    if (seam->isOwnThread())
+        recheck();
+    else
+        seam->postRecheck(*this);
+    return true;
+}
+
+void ScopeState::enter(Loop &loop, ScopeState *parent)
+{
+    m_entered = true;
+    m_loop = &loop;
+    m_parent = parent;
+    if (parent) {
+        m_nextSibling = parent->m_firstChild;
+        if (m_nextSibling)
+            m_nextSibling->m_previousSibling = this;
+        parent->m_firstChild = this;
+    }
+    {
+        const std::lock_guard lock(m_seamMutex);
+        m_seam = loop.seam();
+    }
+    ref(); // the tree's own reference, given back in leave()
+    m_effective = isCancelCalled() || parentIsEffective();
+    if (const TimePoint end = deadline(); end != TimePoint::max() && !isCancelCalled()) {
+        if (end <= now())
+            timerFired();
+        else
+            loop.addTimer(*this, end);
+    }
+}
+
+void ScopeState::leave() noexcept
+{
+    if (!m_loop)
+        return;
+    m_loop->removeTimer(*this);
+    while (m_firstChild) { // only when frames are destroyed out of order
+        ScopeState *child = m_firstChild;
+        m_firstChild = child->m_nextSibling;
+        child->m_parent = child->m_previousSibling = child->m_nextSibling = nullptr;
+    }
+    while (m_firstTask)
+        m_firstTask->setScope(m_parent);
+    if (m_parent) {
+        (m_previousSibling ? m_previousSibling->m_nextSibling : m_parent->m_firstChild) = m_nextSibling;
+        if (m_nextSibling)
+            m_nextSibling->m_previousSibling = m_previousSibling;
+        m_parent = m_previousSibling = m_nextSibling = nullptr;
+    }
+    m_loop = nullptr;
+    m_left.store(true, std::memory_order_relaxed);
+    {
+        const std::lock_guard lock(m_seamMutex);
+        m_seam.reset();
+    }
+    deref();
+}
+
+const CancelInfo *ScopeState::effectiveInfo() const
+{
+    const CancelInfo *found = nullptr;
+    for (const ScopeState *scope = this; scope; scope = scope->m_parent) {
+        if (const CancelInfo *info = scope->info())
+            found = info;
+        if (scope->m_shielded && found)
+            break;
+    }
+    return found;
+}
+
+void ScopeState::setDeadline(TimePoint deadline)
+{
+    m_deadline.store(deadline, std::memory_order_relaxed);
+    if (!m_loop)
+        return;
+    m_loop->removeTimer(*this);
+    if (isCancelCalled() || deadline == TimePoint::max())
+        return;
+    if (deadline <= now())
+        timerFired();
+    else
+        m_loop->addTimer(*this, deadline);
+}
+
+void ScopeState::setShielded(bool shielded)
+{
+    m_shielded = shielded;
+    if (m_loop)
+        recheck();
+}
+
+void ScopeState::checkDeadline()
+{
+    const TimePoint end = deadline();
+    if (end != TimePoint::max() && !isCancelCalled() && !m_left.load(std::memory_order_relaxed) && end <= now())
+        timerFired();
+}
+
+void ScopeState::timerFired()
+{
+    cancel({QStringLiteral("deadline passed"), Cancelled::Cause::Deadline, {}});
+}
+
+ScopeState *ScopeState::nextInTree(ScopeState *top, bool descend) const
+{
+    if (descend && m_firstChild)
+        return m_firstChild;
+    const ScopeState *scope = this;
+    while (scope != top && !scope->m_nextSibling)
+        scope = scope->m_parent;
+    return scope == top ? nullptr : scope->m_nextSibling;
+}
+
+void ScopeState::recheck()
+{
+    if (!m_loop)
+        return; // left meanwhile: a cancellation that comes too late has no effect
+    for (ScopeState *scope = this; scope;) {
+        const bool effective = scope->isCancelCalled() || scope->parentIsEffective();
+        const bool changed = effective != scope->m_effective;
+        scope->m_effective = effective;
+        if (changed && effective)
+            scope->tellTasks();
+        scope = scope->nextInTree(this, changed);
+    }
+}
+
+void ScopeState::tellTasks()
+{
+    for (TaskContext *task = m_firstTask; task;) {
+        TaskContext *next = task->m_nextInScope;
+        task->deliverCancel();
+        task = next;
+    }
+}
+
+TaskContext::TaskContext(Loop &loop, ScopeState *scope)
+    : m_loop(&loop)
+{
+    loop.linkTask(*this);
+    setScope(scope);
+}
+
+TaskContext::~TaskContext()
+{
+    setScope(nullptr);
+    m_loop->forget(*this);
+    m_loop->unlinkTask(*this);
+}
+
+void TaskContext::setScope(ScopeState *scope) noexcept
+{
+    if (m_scope) {
+        (m_previousInScope ? m_previousInScope->m_nextInScope : m_scope->m_firstTask) = m_nextInScope;
+        if (m_nextInScope)
+            m_nextInScope->m_previousInScope = m_previousInScope;
+    }
+    m_scope = scope;
+    m_previousInScope = nullptr;
+    m_nextInScope = nullptr;
+    if (scope) {
+        m_nextInScope = scope->m_firstTask;
+        if (m_nextInScope)
+            m_nextInScope->m_previousInScope = this;
+        scope->m_firstTask = this;
+    }
+}
+
+void TaskContext::throwCancelled() const
+{
+    if (const CancelInfo *info = m_scope ? m_scope->effectiveInfo() : nullptr)
+        throw Cancelled(info->reason, info->cause, info->origin);
+    throw Cancelled(QStringLiteral("the event loop of %1 ended").arg(m_loop->name()));
+}
+
+void TaskContext::deliverCancel()
+{
+    Waiter *waiter = m_parked;
+    if (!waiter || waiter->m_asked)
+        return;
+    waiter->m_asked = true;
+    if (!waiter->abort())
+        return;
+    waiter->m_aborted = true;
+    waiter->wake();
+}
+
+void TaskContext::resumeFromLoop()
+{
+    LoopTask *outer = m_loop->setRunning(this);
+    const bool first = !m_begun;
+    m_hasNext = m_begun;
+    if (first) {
+        m_begun = true;
+        begin();
+    }
+    while (m_hasNext) {
+        m_hasNext = false;
+        m_next.resume();
+    }
+    m_loop->setRunning(outer);
+    if (m_done)
+        finished();
+    else if (first)
+        suspendedFirst();
+}
+
+std::source_location TaskContext::site() const
+{
+    return m_leaf ? m_leaf->site() : std::source_location();
+}
+
+QString TaskContext::name() const
+{
+    if (!m_name.isEmpty())
+        return m_name;
+    return QStringLiteral("task 0x%1").arg(reinterpret_cast<quintptr>(this), 0, 16);
+}
+
+QString TaskContext::describe() const
+{
+    const QString who = QStringLiteral("%1: ").arg(name());
+    const std::source_location where = site();
+    const QString place = where.line() == 0
+        ? QString()
+        : QStringLiteral(" at %1:%2").arg(QFileInfo(QString::fromUtf8(where.file_name())).fileName()).arg(where.line());
+    if (m_parked) {
+        return who
+            + QStringLiteral("waits for %1%2%3")
+                  .arg(m_parked->describe(), place,
+                       isCancelled() ? QStringLiteral(" (cancelled, cannot be interrupted here)") : QString());
+    }
+    if (m_loop->running() == this)
+        return who + QStringLiteral("running, last waited%1").arg(place);
+    return who + (m_begun ? QStringLiteral("about to go on%1").arg(place) : QStringLiteral("not begun"));
+}
+
+} // namespace QMicroIO::detail

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/servicegroup.h>
+
+#include <algorithm>
+
+namespace QMicroIO {
+
+ServiceGroup::ServiceGroup(std::initializer_list<ServiceThread *> services)
+{
+    for (ServiceThread *service : services)
+        add(service);
+}
+
+ServiceGroup &ServiceGroup::add(ServiceThread *service)
+{
+    if (service)
+        m_services.append(service);
+    return *this;
+}
+
+ServiceGroup &ServiceGroup::start()
+{
+    for (ServiceThread *service : std::as_const(m_services))
+        service->start();
+    return *this;
+}
+
+ServiceGroup &ServiceGroup::waitStarted(QDeadlineTimer deadline)
+{
+    constexpr qint64 JoinGraceMs = 5000;
+    std::exception_ptr failure;
+    for (ServiceThread *service : std::as_const(m_services)) {
+        try {
+            service->waitStarted(deadline);
+        } catch (...) {
+            failure = std::current_exception();
+            break;
+        }
+    }
+    if (failure) {
+        stop(QStringLiteral("another service of its group did not start"));
+        joinOrLog(deadline.isForever() ? deadline : QDeadlineTimer(std::max(deadline.remainingTime(), JoinGraceMs)));
+        std::rethrow_exception(failure);
+    }
+    return *this;
+}
+
+ServiceGroup &ServiceGroup::stop(const QString &reason)
+{
+    for (auto it = m_services.crbegin(); it != m_services.crend(); ++it)
+        (*it)->stop(reason);
+    return *this;
+}
+
+bool ServiceGroup::joinOrLog(QDeadlineTimer deadline)
+{
+    bool all = true;
+    for (auto it = m_services.crbegin(); it != m_services.crend(); ++it)
+        all = (*it)->joinOrLog(deadline) && all;
+    return all;
+}
+
+bool ServiceGroup::stopJoin(QDeadlineTimer deadline)
+{
+    stop();
+    return joinOrLog(deadline);
+}
+
+} // namespace QMicroIO

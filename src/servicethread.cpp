@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/servicethread.h>
+
+#include "logging_p.h"
+
+#include <qmicroio/errors.h>
+
+#include <QtCore/QThread>
+#include <QtCore/QMetaEnum>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <variant>
+
+namespace QMicroIO {
+
+namespace {
+
+struct ReadyEvent
+{
+};
+struct StoppedEvent
+{
+};
+using Event = std::variant<ServiceThread::State, ReadyEvent, QString, StoppedEvent>;
+
+class WorkerThread final : public QThread
+{
+public:
+    explicit WorkerThread(std::function<void()> body)
+        : m_body(std::move(body))
+    {
+    }
+
+private:
+    void run() override { m_body(); }
+    std::function<void()> m_body;
+};
+
+std::mutex &handlerMutex()
+{
+    static std::mutex mutex;
+    return mutex;
+}
+
+ServiceThread::UnhandledErrorHandler &unhandledErrorHandler()
+{
+    static ServiceThread::UnhandledErrorHandler handler = [](ServiceThread &service, std::exception_ptr error) {
+        qCCritical(detail::lcService).noquote()
+            << "service" << service.name() << "ended by an error that nobody handled:" << errorText(error);
+    };
+    return handler;
+}
+
+} // namespace
+
+struct ServiceThread::Private
+{
+    QString name;
+    std::function<void(ServiceThread &)> target;
+    CloseScope scope;
+    bool reraise = false;
+
+    mutable std::mutex mutex;
+    std::condition_variable readiness;
+    State state = State::Created;
+    bool startCalled = false;
+    bool ready = false;
+    bool over = false;
+    std::exception_ptr error;
+    std::unique_ptr<QThread> thread;
+
+    // Changes are announced in order by one thread at a time, with no lock held: a slot never sees Stopping after Stopped.
+    std::deque<Event> events;
+    bool announcing = false;
+
+    void enter(State next)
+    {
+        state = next;
+        events.emplace_back(next);
+    }
+
+    void announce(ServiceThread &service)
+    {
+        std::unique_lock lock(mutex);
+        if (announcing)
+            return;
+        announcing = true;
+        while (!events.empty()) {
+            const Event event = std::move(events.front());
+            events.pop_front();
+            lock.unlock();
+            struct Emit
+            {
+                ServiceThread &service;
+                void operator()(State state) const { Q_EMIT service.stateChanged(state); }
+                void operator()(ReadyEvent) const { Q_EMIT service.ready(); }
+                void operator()(const QString &message) const { Q_EMIT service.failed(message); }
+                void operator()(StoppedEvent) const { Q_EMIT service.stopped(); }
+            };
+            std::visit(Emit{service}, event);
+            lock.lock();
+        }
+        announcing = false;
+    }
+
+    QString label() const { return name.isEmpty() ? QStringLiteral("(unnamed)") : name; }
+
+    // With the mutex held.
+    bool recordError(std::exception_ptr failure)
+    {
+        if (error || !failure)
+            return false;
+        error = std::move(failure);
+        return true;
+    }
+};
+
+ServiceThread::ServiceThread(const QString &name, QObject *parent)
+    : ServiceThread(name, {}, parent)
+{
+}
+
+ServiceThread::ServiceThread(const QString &name, std::function<void(ServiceThread &)> target, QObject *parent)
+    : QObject(parent)
+    , d(std::make_shared<Private>())
+{
+    d->name = name;
+    d->target = std::move(target);
+    connect(
+        &d->scope, &CloseScope::closedChanged, this,
+        [this] {
+            {
+                const std::lock_guard lock(d->mutex);
+                if (d->state == State::Starting || d->state == State::Ready)
+                    d->enter(State::Stopping);
+                d->readiness.notify_all();
+            }
+            stopRequested(d->scope.reason());
+            d->announce(*this);
+        },
+        Qt::DirectConnection);
+}
+
+ServiceThread::~ServiceThread()
+{
+    shutDown();
+}
+
+void ServiceThread::shutDown() noexcept
+{
+    {
+        const std::lock_guard lock(d->mutex);
+        if (!d->thread)
+            return;
+    }
+    if (d->thread->isFinished() || !d->thread->isRunning()) {
+        d->thread->wait();
+        return;
+    }
+    if (QThread::currentThread() == d->thread.get()) {
+        qCCritical(detail::lcService).noquote()
+            << "service" << d->label()
+            << "is destroyed by its own thread, which cannot wait for itself; destroy it elsewhere";
+        stop(QStringLiteral("destroyed"));
+        // Whoever still runs in that thread keeps its QThread; leaking it is the lesser evil.
+        static_cast<void>(d->thread.release());
+        return;
+    }
+    stop(QStringLiteral("destroyed"));
+    if (d->thread->wait(QDeadlineTimer(0)))
+        return;
+    if (!d->scope.isClosed() || d->scope.reason() == QStringLiteral("destroyed")) {
+        qCWarning(detail::lcService).noquote()
+            << "service" << d->label() << "is destroyed while it runs; it was told to stop, waiting for its end";
+    }
+    d->thread->wait();
+}
+
+void ServiceThread::start()
+{
+    {
+        const std::lock_guard lock(d->mutex);
+        if (d->startCalled) {
+            throw LogicError(
+                QStringLiteral("service %1: start() was called before; a service runs once, make a new one")
+                    .arg(d->label()));
+        }
+        d->startCalled = true;
+    }
+    aboutToStart();
+    QThread *thread = nullptr;
+    {
+        const std::lock_guard lock(d->mutex);
+        d->enter(State::Starting);
+        d->thread.reset(new WorkerThread([this] { runThread(); }));
+        d->thread->setObjectName(d->name);
+        thread = d->thread.get();
+    }
+    thread->start();
+    if (!thread->isRunning() && !thread->isFinished()) {
+        const auto error = std::make_exception_ptr(
+            StartupError(QStringLiteral("service %1: the system refused another thread (limit on threads or memory)")
+                             .arg(d->label())));
+        {
+            const std::lock_guard lock(d->mutex);
+            end(error);
+        }
+        d->scope.fail(error);
+    }
+    d->announce(*this);
+}
+
+void ServiceThread::runThread()
+{
+    std::exception_ptr error;
+    try {
+        runService();
+    } catch (...) {
+        error = std::current_exception();
+    }
+    {
+        const std::lock_guard lock(d->mutex);
+        if (!error && !d->ready && !d->error && !d->scope.isClosed()) {
+            error = std::make_exception_ptr(StartupError(
+                QStringLiteral("service %1 returned before it became ready: call started()").arg(d->label())));
+        }
+        end(error);
+        error = d->error;
+    }
+    // After the last state was set, so that closing does not announce Stopping in between.
+    if (error)
+        d->scope.fail(error);
+    else
+        d->scope.close(QStringLiteral("the service ended"));
+    if (error && d->reraise) {
+        UnhandledErrorHandler handler;
+        {
+            const std::lock_guard lock(handlerMutex());
+            handler = unhandledErrorHandler();
+        }
+        if (handler)
+            handler(*this, error);
+    }
+    d->announce(*this);
+}
+
+void ServiceThread::end(const std::exception_ptr &error)
+{
+    const bool isNews = d->recordError(error);
+    d->over = true;
+    d->enter(d->error ? State::Failed : State::Stopped);
+    if (isNews)
+        d->events.emplace_back(errorText(error));
+    d->events.emplace_back(StoppedEvent());
+    d->readiness.notify_all();
+}
+
+void ServiceThread::started()
+{
+    {
+        const std::lock_guard lock(d->mutex);
+        if (d->state != State::Starting)
+            return;
+        d->ready = true;
+        d->enter(State::Ready);
+        d->events.emplace_back(ReadyEvent());
+        d->readiness.notify_all();
+    }
+    d->announce(*this);
+}
+
+void ServiceThread::fail(std::exception_ptr error)
+{
+    if (!error)
+        throw std::invalid_argument("ServiceThread::fail(): the error is null; use stop() for a clean end");
+    {
+        const std::lock_guard lock(d->mutex);
+        if (d->over || !d->recordError(error))
+            return;
+        d->events.emplace_back(errorText(error));
+        d->readiness.notify_all();
+    }
+    d->scope.fail(error);
+    d->announce(*this);
+}
+
+void ServiceThread::waitStarted(QDeadlineTimer deadline)
+{
+    std::unique_lock lock(d->mutex);
+    if (!d->startCalled)
+        throw NotRunningError(
+            QStringLiteral("service %1: waitStarted() before start(); call start() first").arg(d->label()));
+    if (d->thread && QThread::currentThread() == d->thread.get())
+        throw LogicError(
+            QStringLiteral("service %1: waitStarted() on its own thread would wait for itself").arg(d->label()));
+    const auto decided = [this] { return d->error || d->ready || d->over || d->state == State::Stopping; };
+    const bool inTime = detail::waitUntil(d->readiness, lock, deadline, decided);
+    // Readiness that a failure has overtaken does not count.
+    if (d->error) {
+        const std::exception_ptr cause = d->error;
+        lock.unlock();
+        throw StartupError(QStringLiteral("service %1 failed: %2").arg(d->label(), errorText(cause)), cause);
+    }
+    if (d->ready)
+        return;
+    if (!inTime)
+        throw TimeoutError(QStringLiteral("service %1 did not become ready in time").arg(d->label()));
+    lock.unlock();
+    throw StartupError(
+        QStringLiteral("service %1 was stopped before it became ready: %2").arg(d->label(), d->scope.reason()));
+}
+
+bool ServiceThread::stop(const QString &reason)
+{
+    return d->scope.close(reason);
+}
+
+void ServiceThread::requestStop()
+{
+    stop();
+}
+
+bool ServiceThread::join(QDeadlineTimer deadline)
+{
+    QThread *thread = nullptr;
+    {
+        const std::lock_guard lock(d->mutex);
+        thread = d->thread.get();
+    }
+    if (!thread)
+        return true;
+    if (QThread::currentThread() == thread) {
+        throw LogicError(
+            QStringLiteral("service %1: join() on its own thread would wait for itself; stop() is enough here")
+                .arg(d->label()));
+    }
+    if (!thread->isRunning() && !thread->isFinished())
+        return true; // the system refused the thread
+    return thread->wait(deadline);
+}
+
+bool ServiceThread::joinOrLog(QDeadlineTimer deadline)
+{
+    if (join(deadline))
+        return true;
+    const QString running = describeRunning();
+    qCCritical(detail::lcService).noquote()
+        << "service" << d->label() << "did not end in time; state" << stateName(state())
+        << (d->scope.isClosed() ? QStringLiteral("(stop: %1)").arg(d->scope.reason())
+                                : QStringLiteral("(stop not called)"))
+        << "still running:" << running;
+    return false;
+}
+
+ServiceThread::State ServiceThread::state() const
+{
+    const std::lock_guard lock(d->mutex);
+    return d->state;
+}
+
+QString ServiceThread::name() const
+{
+    return d->name;
+}
+
+QString ServiceThread::errorString() const
+{
+    return errorText(error());
+}
+
+CloseScope &ServiceThread::scope()
+{
+    return d->scope;
+}
+
+const CloseScope &ServiceThread::scope() const
+{
+    return d->scope;
+}
+
+std::exception_ptr ServiceThread::error() const
+{
+    const std::lock_guard lock(d->mutex);
+    return d->error;
+}
+
+void ServiceThread::setReraise(bool on)
+{
+    d->reraise = on;
+}
+
+ServiceThread::UnhandledErrorHandler ServiceThread::setUnhandledErrorHandler(UnhandledErrorHandler handler)
+{
+    const std::lock_guard lock(handlerMutex());
+    return std::exchange(unhandledErrorHandler(), std::move(handler));
+}
+
+void ServiceThread::runService()
+{
+    if (!d->target) {
+        throw LogicError(
+            QStringLiteral("service %1 has nothing to run: give a target or override runService()").arg(d->label()));
+    }
+    d->target(*this);
+}
+
+QString ServiceThread::stateName(State state)
+{
+    return QString::fromUtf8(QMetaEnum::fromType<State>().valueToKey(int(state)));
+}
+
+void ServiceThread::aboutToStart() { }
+
+void ServiceThread::stopRequested(const QString &reason)
+{
+    Q_UNUSED(reason);
+}
+
+QString ServiceThread::describeRunning()
+{
+    return QStringLiteral("its target function (it should look at scope().isClosed())");
+}
+
+} // namespace QMicroIO

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/taskgroup.h>
+
+namespace QMicroIO {
+namespace detail {
+
+GroupState::GroupState(ScopeRef scope)
+    : m_scope(std::move(scope))
+    , m_face(m_scope)
+{
+}
+
+GroupState::~GroupState() = default;
+
+void GroupState::open(Loop &loop, ScopeState *parent)
+{
+    m_scope->enter(loop, parent);
+    m_loop = &loop;
+    m_open = true;
+}
+
+void GroupState::abandon() noexcept
+{
+    m_open = false;
+    while (ChildBase *child = m_firstChild) {
+        m_firstChild = child->m_nextChild;
+        if (m_firstChild)
+            m_firstChild->m_previousChild = nullptr;
+        child->m_adopted = false;
+        --m_size;
+        child->destroyFrames();
+        delete child;
+    }
+    m_scope->leave();
+}
+
+void GroupState::requireOpen(const char *call) const
+{
+    if (m_loop && Loop::current() != m_loop && m_scope->isInside()) {
+        throw LogicError(QStringLiteral("%1 from %2, but the group belongs to the loop of %3; use "
+                                        "LoopServiceThread::callSoon() or submit() from other threads")
+                             .arg(QString::fromUtf8(call), currentThreadName(), m_loop->name()));
+    }
+    if (!m_open)
+        throw NotRunningError(QStringLiteral("%1: the group has ended (or was not opened yet) and takes no children")
+                                  .arg(QString::fromUtf8(call)));
+}
+
+void GroupState::adopt(ChildBase &child)
+{
+    child.m_adopted = true;
+    child.m_nextChild = m_firstChild;
+    if (m_firstChild)
+        m_firstChild->m_previousChild = &child;
+    m_firstChild = &child;
+    ++m_size;
+    m_loop->makeReady(child);
+}
+
+void GroupState::fail(std::exception_ptr error, const QString &who)
+{
+    const QString reason = QStringLiteral("%1 failed: %2").arg(who, errorText(error));
+    m_errors.push_back(std::move(error));
+    m_scope->cancel({reason, Cancelled::Cause::Failure, who});
+}
+
+void GroupState::childEnded() noexcept
+{
+    if (m_size > 0)
+        return;
+    while (EmptyListener *listener = m_listeners) {
+        m_listeners = listener->m_next;
+        listener->m_next = nullptr;
+        listener->groupIsEmpty();
+    }
+}
+
+void GroupState::close()
+{
+    m_open = false;
+    m_loop->applyRechecks();
+    m_scope->caught = m_sawCancelled && m_scope->absorbs();
+    m_scope->leave();
+}
+
+void GroupState::addListener(EmptyListener &listener)
+{
+    EmptyListener **end = &m_listeners;
+    while (*end)
+        end = &(*end)->m_next;
+    *end = &listener;
+}
+
+void GroupState::removeListener(EmptyListener &listener) noexcept
+{
+    for (EmptyListener **at = &m_listeners; *at; at = &(*at)->m_next) {
+        if (*at == &listener) {
+            *at = listener.m_next;
+            listener.m_next = nullptr;
+            return;
+        }
+    }
+}
+
+ChildBase::ChildBase(std::shared_ptr<GroupState> group, ScopeState *scope)
+    : TaskContext(group->loop(), scope)
+    , m_group(std::move(group))
+{
+}
+
+ChildBase::~ChildBase()
+{
+    if (!m_adopted)
+        return;
+    (m_previousChild ? m_previousChild->m_nextChild : m_group->m_firstChild) = m_nextChild;
+    if (m_nextChild)
+        m_nextChild->m_previousChild = m_previousChild;
+    --m_group->m_size;
+}
+
+void ChildBase::report(std::exception_ptr error)
+{
+    if (!error)
+        return;
+    if (isCancellation(error))
+        m_group->sawCancelled();
+    else
+        m_group->fail(std::move(error), name());
+}
+
+void ChildBase::finished() noexcept
+{
+    const std::shared_ptr<GroupState> group = m_group;
+    std::exception_ptr error = outcome();
+    destroyFrames();
+    report(std::move(error));
+    delete this;
+    group->childEnded();
+}
+
+bool StartBase::mayStart(Loop &loop) const
+{
+    if (!loop.seam()->isOwnThread())
+        throw LogicError(QStringLiteral("TaskStatus::started() from %1, but the child belongs to the loop of %2")
+                             .arg(currentThreadName(), loop.name()));
+    if (m_deaf || m_orphaned)
+        return false;
+    if (m_started)
+        throw LogicError(
+            QStringLiteral("TaskStatus::started() was called twice; call it once, when the child is ready"));
+    return true;
+}
+
+void StartBase::start()
+{
+    m_started = true;
+    if (m_waiter && !m_abandoned)
+        std::exchange(m_waiter, nullptr)->wake();
+}
+
+void StartBase::childEnded(std::exception_ptr error) noexcept
+{
+    m_over = true;
+    if (takesErrors())
+        m_error = std::move(error);
+    if (m_waiter)
+        std::exchange(m_waiter, nullptr)->wake();
+}
+
+StartAwaiter::~StartAwaiter()
+{
+    m_start.m_waiter = nullptr;
+    if (!m_start.m_over && !m_start.m_started)
+        m_start.m_orphaned = true;
+}
+
+void StartAwaiter::await_suspend(std::coroutine_handle<> leaf)
+{
+    park(leaf);
+    m_start.m_waiter = this;
+}
+
+void StartAwaiter::await_resume() const
+{
+    if (m_start.m_error) {
+        const std::exception_ptr error = std::exchange(m_start.m_error, nullptr);
+        if (!isCancellation(error))
+            std::rethrow_exception(error);
+        if (task().isCancelled())
+            task().throwCancelled();
+        if (const CancelInfo *info = m_group.scope()->effectiveInfo()) {
+            throw ClosedResourceError(
+                QStringLiteral("start(): the group was cancelled before the child was ready%1")
+                    .arg(info->reason.isEmpty() ? QString() : QStringLiteral(": ") + info->reason));
+        }
+        throw StartupError(QStringLiteral("start(): the child was cancelled before it was ready"));
+    }
+    if (m_start.m_started)
+        return;
+    if (m_start.m_deaf)
+        task().throwCancelled();
+    throw StartupError(QStringLiteral("start(): the child returned without calling started()"));
+}
+
+QString StartAwaiter::describe() const
+{
+    return QStringLiteral("a child to become ready");
+}
+
+bool StartAwaiter::abort() noexcept
+{
+    m_start.m_abandoned = true;
+    m_start.m_deaf = true;
+    m_child.cancel({QStringLiteral("the caller of start() was cancelled"), Cancelled::Cause::Request, task().name()});
+    return false;
+}
+
+EmptyAwaiter::~EmptyAwaiter()
+{
+    if (m_listening)
+        m_group->removeListener(*this);
+}
+
+bool EmptyAwaiter::await_ready() const
+{
+    if (m_kind == Kind::Exit)
+        return false;
+    throwIfCancelled();
+    return m_group->size() == 0;
+}
+
+void EmptyAwaiter::await_suspend(std::coroutine_handle<> leaf)
+{
+    if (m_group->size() == 0) {
+        task().suspendAt(leaf);
+        task().loop().makeReady(task());
+        return;
+    }
+    park(leaf);
+    m_listening = true;
+    m_group->addListener(*this);
+}
+
+void EmptyAwaiter::await_resume() const
+{
+    if (m_kind == Kind::Cancellable)
+        throwIfAborted();
+}
+
+QString EmptyAwaiter::describe() const
+{
+    return QStringLiteral("%1 children of its group to end").arg(m_group->size());
+}
+
+bool EmptyAwaiter::abort() noexcept
+{
+    // Children are never left behind: they have been told as well, and the exit waits for them.
+    if (m_kind == Kind::Exit)
+        return false;
+    m_listening = false;
+    m_group->removeListener(*this);
+    return true;
+}
+
+void EmptyAwaiter::groupIsEmpty()
+{
+    m_listening = false;
+    wake();
+}
+
+GroupRegion::GroupRegion(TaskContext &host)
+    : m_host(host)
+    , m_outer(host.scope())
+    , m_group(std::make_shared<GroupState>(ScopeRef::create()))
+{
+    m_group->open(host.loop(), m_outer);
+    host.setScope(m_group->scope().get());
+}
+
+GroupRegion::~GroupRegion()
+{
+    if (m_closed)
+        return;
+    m_host.setScope(m_outer);
+    m_group->abandon();
+}
+
+void GroupRegion::bodyFailed(std::exception_ptr error)
+{
+    Split split = splitCancelled(error);
+    if (split.rest)
+        m_group->fail(std::move(split.rest), QStringLiteral("the body of the group"));
+    if (!split.hadCancelled)
+        return;
+    m_bodyCancelled = std::move(error);
+    m_group->sawCancelled();
+    if (!m_group->scope()->isEffective()) {
+        m_foreignCancelled = true;
+        m_group->scope()->cancel(
+            {QStringLiteral("the body of the group was cancelled"), Cancelled::Cause::Request, {}});
+    }
+}
+
+bool GroupRegion::close()
+{
+    m_closed = true;
+    m_group->loop().applyRechecks();
+    const ScopeRef &scope = m_group->scope();
+    const bool absorbs = scope->absorbs() && !m_foreignCancelled;
+    const bool fromOutside = scope->parentIsEffective() || m_group->loop().isEnding();
+    m_host.setScope(m_outer);
+    m_group->close();
+    if (std::vector<std::exception_ptr> errors = m_group->takeErrors(); !errors.empty())
+        throw ExceptionGroup(std::move(errors));
+    if (m_bodyCancelled && !absorbs)
+        std::rethrow_exception(m_bodyCancelled);
+    if (m_group->hasSeenCancelled() && !absorbs && fromOutside)
+        m_host.throwCancelled();
+    return !m_bodyCancelled;
+}
+
+} // namespace detail
+
+bool TaskGroup::cancel(const QString &reason)
+{
+    return m_state->scope()->cancel({reason, Cancelled::Cause::Request, {}});
+}
+
+CancelScope &TaskGroup::cancelScope()
+{
+    return m_state->face();
+}
+
+qsizetype TaskGroup::size() const
+{
+    return m_state->size();
+}
+
+detail::EmptyWait TaskGroup::untilEmpty() const
+{
+    return {m_state, detail::EmptyAwaiter::Kind::Cancellable};
+}
+
+} // namespace QMicroIO

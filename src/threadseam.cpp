@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/detail/seam.h>
+
+#include <QtCore/QCoreApplication>
+#include <QtCore/QEvent>
+#include <QtCore/QStringList>
+#include <QtCore/QThread>
+
+#include <cstdlib>
+#include <thread>
+
+namespace QMicroIO::detail {
+
+namespace {
+
+constexpr std::size_t ChunkBytes = 16 * 1024;
+constexpr std::size_t KeptChunks = 64;
+
+// Leaked on purpose: threads may still block or end while static objects are being destroyed.
+std::mutex &graphMutex()
+{
+    static auto *mutex = new std::mutex;
+    return *mutex;
+}
+
+} // namespace
+
+WorkBatch::~WorkBatch()
+{
+    while (runNext(Fate::Refused)) { }
+    for (Chunk *list : {m_head, m_spent, m_free}) {
+        while (list) {
+            Chunk *next = list->next;
+            std::free(list);
+            list = next;
+        }
+    }
+}
+
+void WorkBatch::swap(WorkBatch &other) noexcept
+{
+    std::swap(m_head, other.m_head);
+    std::swap(m_tail, other.m_tail);
+    std::swap(m_spent, other.m_spent);
+    std::swap(m_free, other.m_free);
+    std::swap(m_freeCount, other.m_freeCount);
+    std::swap(m_readPos, other.m_readPos);
+    std::swap(m_reserved, other.m_reserved);
+    std::swap(m_count, other.m_count);
+}
+
+void WorkBatch::addChunk(std::size_t need)
+{
+    Chunk *chunk = nullptr;
+    if (m_free && need <= m_free->capacity) {
+        chunk = m_free;
+        m_free = chunk->next;
+        --m_freeCount;
+        chunk->next = nullptr;
+        chunk->used = 0;
+    } else {
+        const std::size_t capacity = std::max(need, ChunkBytes - ChunkHead);
+        void *memory = std::malloc(ChunkHead + capacity);
+        if (!memory)
+            throw std::bad_alloc();
+        chunk = ::new (memory) Chunk{nullptr, 0, capacity};
+    }
+    if (m_tail)
+        m_tail->next = chunk;
+    else
+        m_head = chunk;
+    m_tail = chunk;
+}
+
+bool WorkBatch::runNext(Fate fate)
+{
+    if (m_count == 0)
+        return false;
+    Chunk *chunk = m_head;
+    const auto *record = std::launder(reinterpret_cast<Record *>(data(chunk) + m_readPos));
+    void *stored = data(chunk) + m_readPos + align(sizeof(Record));
+    const Run run = record->run;
+    m_readPos += align(sizeof(Record)) + record->size;
+    --m_count;
+    if (m_readPos == chunk->used) {
+        m_head = chunk->next;
+        if (!m_head)
+            m_tail = nullptr;
+        m_readPos = 0;
+        chunk->next = m_spent;
+        m_spent = chunk;
+    }
+    run(stored, fate);
+    return true;
+}
+
+void WorkBatch::recycle() noexcept
+{
+    while (Chunk *chunk = m_spent) {
+        m_spent = chunk->next;
+        if (m_freeCount < KeptChunks && chunk->capacity == ChunkBytes - ChunkHead) {
+            chunk->next = m_free;
+            m_free = chunk;
+            ++m_freeCount;
+        } else {
+            std::free(chunk);
+        }
+    }
+}
+
+namespace {
+
+// A thread that runs a loop goes by the node of its loop's seam, which callers know before the thread exists.
+std::shared_ptr<ThreadNode> &threadNode()
+{
+    thread_local std::shared_ptr<ThreadNode> node = std::make_shared<ThreadNode>();
+    return node;
+}
+
+} // namespace
+
+QString currentThreadName()
+{
+    QThread *thread = QThread::currentThread();
+    if (thread && !thread->objectName().isEmpty())
+        return thread->objectName();
+    if (QCoreApplication *app = QCoreApplication::instance(); app && thread == app->thread())
+        return QStringLiteral("main thread");
+    return QStringLiteral("thread 0x%1").arg(reinterpret_cast<quintptr>(QThread::currentThreadId()), 0, 16);
+}
+
+WaitEdge::WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call)
+    : m_self(threadNode().get())
+    , m_target(target)
+{
+    QStringList path;
+    {
+        const std::lock_guard lock(graphMutex());
+        bool cycle = false;
+        for (const ThreadNode *node = target.get(); node && !cycle; node = node->waitsFor)
+            cycle = node == m_self;
+        if (!cycle) {
+            m_self->waitsFor = target.get();
+            return;
+        }
+        path += currentThreadName();
+        for (const ThreadNode *node = target.get(); node; node = node->waitsFor) {
+            path += node == m_self ? path.constFirst() : node->name;
+            if (node == m_self)
+                break;
+        }
+    }
+    throw DeadlockError(QStringLiteral("%1 would wait for itself: %2; make one of these calls asynchronous (submit(), "
+                                       "callSoon())")
+                            .arg(QString::fromUtf8(call), path.join(QStringLiteral(" -> "))));
+}
+
+WaitEdge::~WaitEdge()
+{
+    const std::lock_guard lock(graphMutex());
+    m_self->waitsFor = nullptr;
+}
+
+Seam::Seam()
+    : m_thread(std::make_shared<ThreadNode>())
+{
+}
+
+Seam::~Seam()
+{
+    for (Recheckable *scope : m_rechecks)
+        scope->deref();
+}
+
+const void *Seam::ownerToken() noexcept
+{
+    constinit thread_local char token = 0;
+    return &token;
+}
+
+void Seam::postRecheck(Recheckable &scope)
+{
+    std::unique_lock lock(m_mutex);
+    if (m_admit == Admit::Nobody)
+        return; // every wait of that loop has already been told that it ends
+    m_rechecks.push_back(&scope);
+    scope.ref();
+    m_hasRechecks.store(true, std::memory_order_release);
+    arrived(lock);
+}
+
+bool Seam::isOpen(From from)
+{
+    const std::lock_guard lock(m_mutex);
+    return admits(from);
+}
+
+void Seam::admit(Admit whom)
+{
+    const std::lock_guard lock(m_mutex);
+    m_admit = whom;
+}
+
+Seam::Admit Seam::admitted()
+{
+    const std::lock_guard lock(m_mutex);
+    return m_admit;
+}
+
+void Seam::attach(QObject *receiver)
+{
+    {
+        const std::lock_guard lock(m_receiverMutex);
+        m_receiver = receiver;
+    }
+    {
+        const std::lock_guard lock(graphMutex());
+        threadNode() = m_thread;
+        m_thread->name = currentThreadName();
+    }
+    m_owner.store(ownerToken(), std::memory_order_relaxed);
+    std::unique_lock lock(m_mutex);
+    m_wakePosted = false;
+    if (!m_incoming.isEmpty() || !m_rechecks.empty())
+        arrived(lock);
+}
+
+void Seam::detach()
+{
+    const std::lock_guard lock(m_receiverMutex);
+    m_receiver = nullptr;
+}
+
+int Seam::wakeEventType()
+{
+    static const int type = QEvent::registerEventType();
+    return type;
+}
+
+void Seam::postWake()
+{
+    const std::lock_guard lock(m_receiverMutex);
+    if (m_receiver)
+        QCoreApplication::postEvent(m_receiver, new QEvent(QEvent::Type(wakeEventType())));
+}
+
+void Seam::take(WorkBatch &work, std::vector<Recheckable *> &rechecks)
+{
+    const std::lock_guard lock(m_mutex);
+    m_wakePosted = false;
+    m_arrived.store(false, std::memory_order_relaxed);
+    if (work.isEmpty())
+        work.swap(m_incoming);
+    rechecks.swap(m_rechecks);
+    m_hasRechecks.store(false, std::memory_order_relaxed);
+}
+
+void Seam::takeRechecks(std::vector<Recheckable *> &rechecks)
+{
+    const std::lock_guard lock(m_mutex);
+    rechecks.swap(m_rechecks);
+    m_hasRechecks.store(false, std::memory_order_relaxed);
+}
+
+void Seam::wakeSelf()
+{
+    std::unique_lock lock(m_mutex);
+    if (m_wakePosted)
+        return;
+    m_wakePosted = true;
+    lock.unlock();
+    postWake();
+}
+
+bool Seam::startWatching()
+{
+    const std::lock_guard lock(m_mutex);
+    if (m_wakePosted || !m_incoming.isEmpty() || !m_rechecks.empty())
+        return false;
+    m_watching = true;
+    return true;
+}
+
+bool Seam::stopWatching()
+{
+    const std::lock_guard lock(m_mutex);
+    m_watching = false;
+    return !m_incoming.isEmpty() || !m_rechecks.empty();
+}
+
+void Gate::open() noexcept
+{
+    if (m_state.exchange(Open, std::memory_order_acq_rel) != Sleeping)
+        return;
+    const std::lock_guard lock(m_mutex);
+    m_notified = true;
+    m_condition.notify_one();
+}
+
+bool Gate::wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin)
+{
+    if (spin.count() > 0) {
+        const TimePoint end = Clock::now() + spin;
+        do {
+            for (int i = 0; i < 32; ++i) {
+                if (m_state.load(std::memory_order_acquire) == Open)
+                    return true;
+#if defined(__x86_64__) || defined(__i386__)
+                __builtin_ia32_pause();
+#endif
+            }
+        } while (Clock::now() < end && !deadline.hasExpired());
+    }
+    int expected = Shut;
+    if (!m_state.compare_exchange_strong(expected, Sleeping, std::memory_order_acq_rel))
+        return true;
+    std::unique_lock lock(m_mutex);
+    const auto notified = [this] { return m_notified; };
+    if (waitUntil(m_condition, lock, deadline, notified))
+        return true;
+    expected = Sleeping;
+    if (m_state.compare_exchange_strong(expected, Shut, std::memory_order_acq_rel))
+        return false;
+    // The opener has already announced itself; it holds or is about to take the mutex.
+    m_condition.wait(lock, notified);
+    return true;
+}
+
+} // namespace QMicroIO::detail
