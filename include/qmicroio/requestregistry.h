@@ -249,7 +249,8 @@ public:
     }
     ~ReplyAwaiter()
     {
-        m_entry->listener = nullptr;
+        if (m_entry->listener == this)
+            m_entry->listener = nullptr;
         if (task().parked() == this) // its frame is destroyed in the middle of the wait
             m_entry->abandon();
     }
