@@ -98,7 +98,7 @@ void ChannelBase::arrive()
         if (m_parked)
             return;
     }
-    if (m_waiter && m_waiter->task().parked() == m_waiter)
+    if (m_waiter && m_waiter->isAsleep())
         m_waiter->wake();
 }
 
@@ -175,25 +175,42 @@ QString ReceiveAwaiterBase::describe() const
     return QStringLiteral("an item of channel %1").arg(m_channel->label());
 }
 
-void ReceiveAwaiterBase::suspendToYield(std::coroutine_handle<> leaf)
+void ReceiveAwaiterBase::suspendForATurn(std::coroutine_handle<> leaf)
 {
-    m_yielded = true;
     m_kept = m_channel->shared_from_this();
     m_channel->m_waiter = this;
-    task().suspendAt(leaf);
-    task().loop().makeReady(task());
+    m_inTurn = true;
+    park(leaf);
+    task().loop().makeReady(*this);
 }
 
-void ReceiveAwaiterBase::suspendToWait(std::coroutine_handle<> leaf)
+void ReceiveAwaiterBase::suspendToSleep(std::coroutine_handle<> leaf)
 {
     m_kept = m_channel->shared_from_this();
     m_channel->m_waiter = this;
     m_channel->m_parked = true;
+    m_channel->foundNothing();
     park(leaf);
+}
+
+void ReceiveAwaiterBase::resumeFromLoop()
+{
+    m_inTurn = false;
+    {
+        const std::lock_guard lock(mutex());
+        if (!canTake() && !ended()) {
+            m_channel->m_parked = true;
+            m_channel->foundNothing();
+            return;
+        }
+    }
+    goOn();
 }
 
 bool ReceiveAwaiterBase::abort() noexcept
 {
+    task().loop().forget(*this);
+    m_inTurn = false;
     const std::lock_guard lock(m_channel->m_mutex);
     m_channel->m_parked = false;
     return true;
@@ -201,6 +218,7 @@ bool ReceiveAwaiterBase::abort() noexcept
 
 void ReceiveAwaiterBase::letGo() noexcept
 {
+    task().loop().forget(*this);
     if (m_channel->m_waiter == this) {
         m_channel->m_waiter = nullptr;
         if (task().parked() == this) { // its frame is destroyed in the middle of the wait

@@ -163,6 +163,8 @@ Split splitCancelled(const std::exception_ptr &error)
         if (kept.empty())
             return {nullptr, true};
         const QString head = group.message().section(u'\n', 0, 0);
+        if (head == countedMessage(group.exceptions()))
+            return {std::make_exception_ptr(ExceptionGroup(std::move(kept))), true};
         return {std::make_exception_ptr(ExceptionGroup(head, std::move(kept))), true};
     } catch (...) {
         return {error, false};

@@ -192,7 +192,7 @@ Loop &Loop::ensure()
                 .arg(currentThreadName()));
     t_threadLoop.reset();
     auto seam = std::make_shared<Seam>();
-    seam->admit(Seam::Admit::Everyone);
+    seam->open();
     t_threadLoop.loop = std::make_unique<Loop>(std::move(seam), Owner::Thread);
     if (QCoreApplication::instance() && QThread::currentThread() == QCoreApplication::instance()->thread())
         qAddPostRoutine(&closeThreadLoop);
@@ -284,7 +284,7 @@ void Loop::turn()
         return;
     ++m_depth;
     m_sliceEnd = Clock::now() + Slice;
-    m_seam->take(m_work, m_rechecks);
+    const bool moreWaits = m_seam->take(m_work, m_rechecks);
     while (!m_rechecks.empty()) {
         Recheckable *scope = m_rechecks.back();
         m_rechecks.pop_back();
@@ -317,7 +317,7 @@ void Loop::turn()
     if (m_depth == 0)
         m_work.recycle();
     arm();
-    if (hasWork())
+    if (moreWaits || hasWork())
         m_seam->wakeSelf();
 }
 
@@ -384,18 +384,16 @@ void Loop::close()
     if (m_closed || m_closing)
         return;
     m_closing = true;
-    m_seam->admit(Seam::Admit::Nobody);
+    m_seam->narrow(Seam::Admit::Nobody);
     ++m_depth; // wake-ups have no meaning any more
-    m_seam->take(m_work, m_rechecks);
-    applyPendingRechecks();
-    for (Recheckable *scope : std::exchange(m_rechecks, {})) {
-        scope->recheck();
-        scope->deref();
-    }
-    do {
+    for (bool more = true; more;) {
+        more = m_seam->take(m_work, m_rechecks) || !m_work.isEmpty();
+        for (Recheckable *scope : std::exchange(m_rechecks, {})) {
+            scope->recheck();
+            scope->deref();
+        }
         while (m_work.runNext(Fate::Run)) { }
-        m_seam->take(m_work, m_rechecks);
-    } while (!m_work.isEmpty());
+    }
     m_ending = true;
     for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
         task->deliverCancel();

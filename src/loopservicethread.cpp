@@ -96,15 +96,14 @@ void LoopServiceThread::aboutToStart()
             QStringLiteral("service %1: create the QCoreApplication before starting a service with an event loop")
                 .arg(name()));
     }
-    m_seam->admit(scope().isClosed() ? detail::Seam::Admit::OwnThread : detail::Seam::Admit::Everyone);
-    if (scope().isClosed())
-        m_seam->admit(detail::Seam::Admit::OwnThread); // stop() may have come between the look and the admission
+    m_seam->open();
+    if (scope().isClosed()) // a stop() that comes later than this look narrows by itself
+        m_seam->narrow(detail::Seam::Admit::OwnThread);
 }
 
 void LoopServiceThread::stopRequested(const QString &reason)
 {
-    if (m_seam->admitted() == detail::Seam::Admit::Everyone)
-        m_seam->admit(detail::Seam::Admit::OwnThread);
+    m_seam->narrow(detail::Seam::Admit::OwnThread);
     m_group->scope()->cancel({reason, Cancelled::Cause::Request, {}});
 }
 

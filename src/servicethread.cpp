@@ -5,8 +5,8 @@
 
 #include <qmicroio/errors.h>
 
-#include <QtCore/QThread>
 #include <QtCore/QMetaEnum>
+#include <QtCore/QThread>
 
 #include <condition_variable>
 #include <deque>
@@ -67,6 +67,7 @@ struct ServiceThread::Private
     State state = State::Created;
     bool startCalled = false;
     bool ready = false;
+    bool ending = false; // runService() has returned: closing the scope is no stop request any more
     bool over = false;
     std::exception_ptr error;
     std::unique_ptr<QThread> thread;
@@ -94,7 +95,7 @@ struct ServiceThread::Private
             struct Emit
             {
                 ServiceThread &service;
-                void operator()(State state) const { Q_EMIT service.stateChanged(state); }
+                void operator()(State entered) const { Q_EMIT service.stateChanged(entered); }
                 void operator()(ReadyEvent) const { Q_EMIT service.ready(); }
                 void operator()(const QString &message) const { Q_EMIT service.failed(message); }
                 void operator()(StoppedEvent) const { Q_EMIT service.stopped(); }
@@ -115,6 +116,23 @@ struct ServiceThread::Private
         error = std::move(failure);
         return true;
     }
+
+    // With the mutex held.
+    void noteFailure(const std::exception_ptr &failure)
+    {
+        if (recordError(failure))
+            events.emplace_back(errorText(failure));
+    }
+
+    // With the mutex held, once the scope is closed. By the closing thread or by the service's as it ends, whichever
+    // comes first: a service that stops at once goes through Stopping as well.
+    void noteClosed()
+    {
+        noteFailure(scope.error());
+        if (state == State::Starting || state == State::Ready)
+            enter(State::Stopping);
+        readiness.notify_all();
+    }
 };
 
 ServiceThread::ServiceThread(const QString &name, QObject *parent)
@@ -133,9 +151,8 @@ ServiceThread::ServiceThread(const QString &name, std::function<void(ServiceThre
         [this] {
             {
                 const std::lock_guard lock(d->mutex);
-                if (d->state == State::Starting || d->state == State::Ready)
-                    d->enter(State::Stopping);
-                d->readiness.notify_all();
+                if (!d->ending)
+                    d->noteClosed();
             }
             stopRequested(d->scope.reason());
             d->announce(*this);
@@ -189,11 +206,19 @@ void ServiceThread::start()
         }
         d->startCalled = true;
     }
-    aboutToStart();
+    try {
+        aboutToStart();
+    } catch (...) {
+        const std::lock_guard lock(d->mutex);
+        d->startCalled = false; // nothing was begun, so nobody may wait for it
+        throw;
+    }
     QThread *thread = nullptr;
     {
         const std::lock_guard lock(d->mutex);
         d->enter(State::Starting);
+        if (d->scope.isClosed())
+            d->noteClosed(); // stopped before it began: it never becomes ready
         d->thread.reset(new WorkerThread([this] { runThread(); }));
         d->thread->setObjectName(d->name);
         thread = d->thread.get();
@@ -205,9 +230,11 @@ void ServiceThread::start()
                              .arg(d->label())));
         {
             const std::lock_guard lock(d->mutex);
-            end(error);
+            d->ending = true;
         }
         d->scope.fail(error);
+        const std::lock_guard lock(d->mutex);
+        end(error);
     }
     d->announce(*this);
 }
@@ -222,18 +249,27 @@ void ServiceThread::runThread()
     }
     {
         const std::lock_guard lock(d->mutex);
-        if (!error && !d->ready && !d->error && !d->scope.isClosed()) {
+        if (d->scope.isClosed()) {
+            d->noteClosed();
+        } else if (!error && !d->ready && !d->error) {
             error = std::make_exception_ptr(StartupError(
                 QStringLiteral("service %1 returned before it became ready: call started()").arg(d->label())));
         }
-        end(error);
-        error = d->error;
+        if (d->error)
+            error = d->error;
+        d->ending = true;
     }
-    // After the last state was set, so that closing does not announce Stopping in between.
+    // Before the end is told: who hears of it finds the scope closed.
     if (error)
         d->scope.fail(error);
     else
         d->scope.close(QStringLiteral("the service ended"));
+    {
+        const std::lock_guard lock(d->mutex);
+        if (!error)
+            error = d->scope.error(); // another thread failed the scope meanwhile
+        end(error);
+    }
     if (error && d->reraise) {
         UnhandledErrorHandler handler;
         {
@@ -261,7 +297,7 @@ void ServiceThread::started()
 {
     {
         const std::lock_guard lock(d->mutex);
-        if (d->state != State::Starting)
+        if (d->state != State::Starting || d->scope.isClosed())
             return;
         d->ready = true;
         d->enter(State::Ready);
@@ -277,12 +313,17 @@ void ServiceThread::fail(std::exception_ptr error)
         throw std::invalid_argument("ServiceThread::fail(): the error is null; use stop() for a clean end");
     {
         const std::lock_guard lock(d->mutex);
-        if (d->over || !d->recordError(error))
+        if (d->ending || d->error)
             return;
-        d->events.emplace_back(errorText(error));
+    }
+    if (!d->scope.fail(error)) {
+        // Closed before: by a stop, which this failure does not undo, or by a failure, which came first.
+        const std::lock_guard lock(d->mutex);
+        if (d->ending)
+            return;
+        d->noteFailure(d->scope.error() ? d->scope.error() : error);
         d->readiness.notify_all();
     }
-    d->scope.fail(error);
     d->announce(*this);
 }
 

@@ -32,6 +32,7 @@ void GroupState::abandon() noexcept
         delete child;
     }
     m_scope->leave();
+    childEnded(); // tasks of other groups may wait for this one to be empty
 }
 
 void GroupState::requireOpen(const char *call) const
@@ -122,10 +123,11 @@ void ChildBase::report(std::exception_ptr error)
 {
     if (!error)
         return;
-    if (isCancellation(error))
+    Split split = splitCancelled(error); // also out of an ExceptionGroup that the child made itself
+    if (split.hadCancelled)
         m_group->sawCancelled();
-    else
-        m_group->fail(std::move(error), name());
+    if (split.rest)
+        m_group->fail(std::move(split.rest), name());
 }
 
 void ChildBase::finished() noexcept
@@ -165,6 +167,14 @@ void StartBase::childEnded(std::exception_ptr error) noexcept
         m_error = std::move(error);
     if (m_waiter)
         std::exchange(m_waiter, nullptr)->wake();
+}
+
+void StartBase::childIsGone() noexcept
+{
+    if (m_over)
+        return;
+    childEnded(std::make_exception_ptr(
+        ClosedResourceError(QStringLiteral("start(): the group was destroyed before the child was ready"))));
 }
 
 StartAwaiter::~StartAwaiter()
@@ -225,6 +235,13 @@ bool EmptyAwaiter::await_ready() const
 {
     if (m_kind == Kind::Exit)
         return false;
+    if (m_group->isOpen() && &m_group->loop() != &task().loop())
+        throw LogicError(QStringLiteral("untilEmpty() on %1, but the group belongs to the loop of %2; use "
+                                        "LoopServiceThread::submit() to wait there")
+                             .arg(currentThreadName(), m_group->loop().name()));
+    if (task().group() == m_group.get())
+        throw LogicError(QStringLiteral("untilEmpty() in a child of its own group would wait for itself; wait in the "
+                                        "body, or give the other children a group of their own"));
     throwIfCancelled();
     return m_group->size() == 0;
 }

@@ -195,16 +195,16 @@ bool Seam::isOpen(From from)
     return admits(from);
 }
 
-void Seam::admit(Admit whom)
+void Seam::open()
 {
     const std::lock_guard lock(m_mutex);
-    m_admit = whom;
+    m_admit = Admit::Everyone;
 }
 
-Seam::Admit Seam::admitted()
+void Seam::narrow(Admit whom)
 {
     const std::lock_guard lock(m_mutex);
-    return m_admit;
+    m_admit = std::max(m_admit, whom);
 }
 
 void Seam::attach(QObject *receiver)
@@ -244,7 +244,7 @@ void Seam::postWake()
         QCoreApplication::postEvent(m_receiver, new QEvent(QEvent::Type(wakeEventType())));
 }
 
-void Seam::take(WorkBatch &work, std::vector<Recheckable *> &rechecks)
+bool Seam::take(WorkBatch &work, std::vector<Recheckable *> &rechecks)
 {
     const std::lock_guard lock(m_mutex);
     m_wakePosted = false;
@@ -253,6 +253,7 @@ void Seam::take(WorkBatch &work, std::vector<Recheckable *> &rechecks)
         work.swap(m_incoming);
     rechecks.swap(m_rechecks);
     m_hasRechecks.store(false, std::memory_order_relaxed);
+    return !m_incoming.isEmpty();
 }
 
 void Seam::takeRechecks(std::vector<Recheckable *> &rechecks)

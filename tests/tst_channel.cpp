@@ -4,6 +4,7 @@
 
 #include <QtTest/QTest>
 
+#include <QtCore/QElapsedTimer>
 #include <QtCore/QSemaphore>
 
 #include <memory>
@@ -189,6 +190,44 @@ private Q_SLOTS:
         };
         run(withTaskGroup(body));
         QCOMPARE(order, (QStringList{QStringLiteral("sent"), QStringLiteral("received")}));
+        sender.close();
+    }
+
+    // A receive that lets others have a turn, and finds nothing afterwards, waits; it does not take silence for the end.
+    void aReceiveThatYieldsOnAnEmptyChannelWaitsOn()
+    {
+        constexpr int Items = 70; // the slice is looked at every 64 receives
+        auto [sender, receiver] = createChannel<int>();
+        std::vector<int> received;
+        auto useUpTheSlice = [] {
+            QElapsedTimer timer;
+            timer.start();
+            while (!timer.hasExpired(6)) { }
+        };
+        auto receive = [&]() -> Task<> {
+            for (int i = 0; i < Items; ++i) {
+                if (i > 60 && i < 68)
+                    useUpTheSlice();
+                received.push_back(co_await receiver.receive());
+            }
+        };
+        auto send = [&]() -> Task<> {
+            for (int i = 0; i < Items; ++i) {
+                while (sender.stats().received < quint64(i))
+                    co_await checkpoint();
+                for (int turn = 0; turn < 3; ++turn)
+                    co_await checkpoint();
+                sender.sendNowait(i);
+            }
+        };
+        auto body = [&](TaskGroup &group) -> Task<> {
+            group.startSoon(receive);
+            group.startSoon(send);
+            co_return;
+        };
+        run(withTaskGroup(body));
+        QCOMPARE(received.size(), std::size_t(Items));
+        QVERIFY(std::is_sorted(received.begin(), received.end()));
         sender.close();
     }
 

@@ -173,7 +173,20 @@ public:
             bindTo(loop);
     }
     bool hasWaiter() const { return m_waiter != nullptr; }
-    bool mayYield(Loop &loop) { return (++m_sinceLook & 63) == 0 && loop.sliceIsOver(); }
+    bool mustYield(Loop &loop) { return (++m_sinceLook & 63) == 0 && loop.sliceIsOver(); }
+    // A receiver that is faster than its senders would take their lock for every item, and all of them would wait for the
+    // cache line that it travels in. Once that shows, it takes one turn of its loop between two looks, and finds a batch.
+    bool shouldGather() const { return m_streaming && m_lastBatch < SmallBatch; }
+    void tookBatch(std::size_t items) noexcept
+    {
+        m_streaming = m_streaming || (m_lastBatch > 0 && m_lastBatch < SmallBatch);
+        m_lastBatch = items;
+    }
+    void foundNothing() noexcept
+    {
+        m_streaming = false;
+        m_lastBatch = 0;
+    }
     void throwFailure() const; // returns when it was closed without one
     [[noreturn]] void throwEnd() const;
     void countReceived(std::size_t items = 1) noexcept
@@ -216,7 +229,10 @@ private:
     std::atomic<quint64> m_received{0};
     Loop *m_loop = nullptr; // receiver's thread
     ReceiveAwaiterBase *m_waiter = nullptr; // receiver's thread: suspended, from its co_await to its resumption
+    static constexpr std::size_t SmallBatch = 64;
     unsigned m_sinceLook = 0;
+    bool m_streaming = false; // two batches without a sleep between them, the first one small
+    std::size_t m_lastBatch = 0; // 0: it slept
 };
 
 template<class T>
@@ -240,16 +256,19 @@ public:
         if (!m_taken.isEmpty())
             return true;
         const std::lock_guard lock(m_mutex);
-        m_taken.swap(m_incoming);
-        return !m_taken.isEmpty();
+        return fillLocked();
     }
     bool hasTaken() const { return !m_taken.isEmpty(); }
-    // With the lock held: for a receive that is about to park.
+    // With the lock held.
     bool fillLocked()
     {
+        if (!m_taken.isEmpty())
+            return true;
+        m_taken.swap(m_incoming);
         if (m_taken.isEmpty())
-            m_taken.swap(m_incoming);
-        return !m_taken.isEmpty();
+            return false;
+        tookBatch(m_taken.size());
+        return true;
     }
     T take()
     {
@@ -282,7 +301,7 @@ private:
     ItemQueue<T> m_taken; // receiver's thread
 };
 
-class QMICROIO_EXPORT ReceiveAwaiterBase : public Waiter
+class QMICROIO_EXPORT ReceiveAwaiterBase : public Waiter, private ReadyNode
 {
 public:
     QString describe() const override;
@@ -305,9 +324,10 @@ protected:
         if (Q_UNLIKELY(m_channel->m_waiter))
             throwBusy();
     }
-    void suspendToYield(std::coroutine_handle<> leaf);
+    // For a turn of the loop; then it goes on if there is something to tell, or else sleeps.
+    void suspendForATurn(std::coroutine_handle<> leaf);
     // With the channel's lock held.
-    void suspendToWait(std::coroutine_handle<> leaf);
+    void suspendToSleep(std::coroutine_handle<> leaf);
     std::mutex &mutex() const { return m_channel->m_mutex; }
     bool ended() const { return m_channel->m_end != ChannelBase::End::Open || m_channel->m_lost; }
     // After a suspension: no longer in the way of others. Throws when it was cancelled and nothing was taken.
@@ -317,18 +337,19 @@ protected:
             return;
         letGo();
         throwIfAborted();
-        if (m_yielded)
-            throwIfCancelled();
     }
     ChannelBase *m_channel;
 
 private:
     friend class ChannelBase;
+    virtual bool canTake() = 0; // with the channel's lock held
     bool abort() noexcept override;
+    void resumeFromLoop() override;
+    bool isAsleep() const { return task().parked() == this && !m_inTurn; }
     [[noreturn]] void throwBusy() const;
     void letGo() noexcept;
     std::shared_ptr<ChannelBase> m_kept; // once suspended: the receiver may be destroyed meanwhile
-    bool m_yielded = false;
+    bool m_inTurn = false; // stands in the loop's ready queue itself
 };
 
 enum class ReceiveKind { Item, Next };
@@ -344,22 +365,19 @@ public:
     bool await_ready()
     {
         begin();
-        if (Q_UNLIKELY(m_channel->mayYield(task().loop()))) {
-            m_yield = true;
-            return false;
-        }
-        return core().hasTaken();
+        m_yields = m_channel->mustYield(task().loop());
+        return Q_LIKELY(!m_yields) && core().hasTaken();
     }
     bool await_suspend(std::coroutine_handle<> leaf)
     {
-        if (m_yield) {
-            suspendToYield(leaf);
+        if (m_yields || m_channel->shouldGather()) {
+            suspendForATurn(leaf);
             return true;
         }
         const std::lock_guard lock(mutex());
-        if (core().fillLocked() || ended())
+        if (canTake() || ended())
             return false;
-        suspendToWait(leaf);
+        suspendToSleep(leaf);
         return true;
     }
     auto await_resume()
@@ -380,8 +398,9 @@ public:
     }
 
 private:
+    bool canTake() override { return core().fillLocked(); }
     ChannelCore<T> &core() const { return static_cast<ChannelCore<T> &>(*m_channel); }
-    bool m_yield = false;
+    bool m_yields = false;
 };
 
 template<class T, ReceiveKind Kind>

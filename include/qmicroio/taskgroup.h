@@ -206,6 +206,8 @@ public:
     bool mayStart(Loop &loop) const;
     void start();
     void childEnded(std::exception_ptr error) noexcept;
+    // The child is destroyed; without having ended when its group's host is destroyed in the middle of its group.
+    void childIsGone() noexcept;
     // The caller was cancelled before the child had its first step: its started() still counts, if it ends by itself.
     void callerIsCancelled() { m_abandoned = true; }
     // Whose the child's failure is: the caller's, or the group's.
@@ -393,6 +395,7 @@ public:
     /// Children that have not ended. Thread: the loop's.
     qsizetype size() const;
     /// co_await untilEmpty(): goes on once no child is left. Cancel point: yes.
+    /// Fails: LogicError in a child of this group, which would wait for itself, and on another loop.
     detail::EmptyWait untilEmpty() const;
 
 private:
@@ -535,6 +538,7 @@ public:
     {
         this->setScope(nullptr);
         m_scope->leave();
+        m_state->childIsGone();
     }
 
 private:

@@ -72,7 +72,7 @@ public:
         m_fn.reset(); // what it captured goes with the job, not with the next one
         m_seam->post([self = this->shared_from_this()](Fate) { self->arrive(); }, Seam::From::Inside);
     }
-    // Loop thread: true when the worker has not begun; it never will then.
+    // True when the worker has not begun; it never will then.
     bool takeBack() noexcept
     {
         int expected = Queued;
@@ -80,6 +80,17 @@ public:
             return false;
         m_fn.reset();
         return true;
+    }
+
+    // Any thread: the pool forgot the job, as QThreadPool::clear() does.
+    void dropped() noexcept
+    {
+        if (!takeBack())
+            return;
+        outcome.error = std::make_exception_ptr(
+            BrokenResourceError(QStringLiteral("offload(): the thread pool dropped the function before it ran; "
+                                               "QThreadPool::clear() does that")));
+        m_seam->post([self = this->shared_from_this()](Fate) { self->arrive(); }, Seam::From::Inside);
     }
 
     Outcome<Result> outcome;
@@ -95,6 +106,28 @@ private:
     std::shared_ptr<Seam> m_seam;
     std::optional<F> m_fn;
     std::atomic<int> m_phase{Queued};
+};
+
+// What the pool owns. A pool that destroys it unrun must not leave the task waiting for ever.
+template<class F>
+class OffloadJob
+{
+public:
+    explicit OffloadJob(std::shared_ptr<OffloadState<F>> state)
+        : m_state(std::move(state))
+    {
+    }
+    OffloadJob(OffloadJob &&) noexcept = default;
+    OffloadJob &operator=(OffloadJob &&) = delete;
+    ~OffloadJob()
+    {
+        if (m_state)
+            m_state->dropped();
+    }
+    void operator()() const { m_state->work(); }
+
+private:
+    std::shared_ptr<OffloadState<F>> m_state;
 };
 
 template<class F>
@@ -117,7 +150,7 @@ public:
     {
         m_state->listener = this;
         // The future is not needed: the outcome comes back through the seam, which also works once the loop is closing.
-        [[maybe_unused]] const QFuture<void> job = QtConcurrent::run(m_pool, [state = m_state] { state->work(); });
+        [[maybe_unused]] const QFuture<void> job = QtConcurrent::run(m_pool, OffloadJob<F>(m_state));
         park(leaf);
     }
     typename OffloadState<F>::Result await_resume()
@@ -173,6 +206,7 @@ detail::SignalWait<Object, void (Sender::*)(Args...), typename detail::SignalArg
 /// Thread: the task's; fn runs on a pool thread. Resumes: on the task's own thread, from its loop.
 /// Cancel point: yes. Before a worker took it up, fn never runs and Cancelled is thrown at once. Once it runs, the wait lasts until
 /// it has ended, its result is delivered, and the next wait throws.
+/// Fails: what fn throws; BrokenResourceError when QThreadPool::clear() dropped it.
 /// Lifetime: fn is destroyed when it has run. Cost: two allocations and a pool hand-over.
 template<class F>
 detail::OffloadWait<F> offload(F fn)

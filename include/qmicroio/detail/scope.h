@@ -267,6 +267,12 @@ protected:
         m_task.m_parked = nullptr;
         m_task.loop().makeReady(m_task);
     }
+    // From the waiter's own place in the ready queue: the wait is over, the task goes on now.
+    void goOn()
+    {
+        m_task.m_parked = nullptr;
+        m_task.resumeFromLoop();
+    }
     bool isAborted() const { return m_aborted; }
     bool abortWasAsked() const { return m_asked; }
     // To be called where a wait begins: inside a cancelled scope no wait begins.

@@ -201,15 +201,17 @@ public:
     void postRecheck(Recheckable &scope);
 
     bool isOpen(From from = From::Anyone);
-    void admit(Admit whom);
-    Admit admitted();
+    void open(); // to everyone
+    void narrow(Admit whom); // never widens: a late stop() cannot open a loop that has ended
 
     static int wakeEventType();
 
     // What the loop calls, on its own thread.
     void attach(QObject *receiver);
     void detach(); // afterwards no wake-up is posted any more
-    void take(WorkBatch &work, std::vector<Recheckable *> &rechecks); // the caller owns one reference of each scope
+    // The caller owns one reference of each scope. True: `work` was not empty, so newer work stays here; it was announced by
+    // a wake-up that is now used up, so the loop has to come again.
+    [[nodiscard]] bool take(WorkBatch &work, std::vector<Recheckable *> &rechecks);
     void wakeSelf();
     bool hasRechecks() const noexcept { return m_hasRechecks.load(std::memory_order_acquire); }
     void takeRechecks(std::vector<Recheckable *> &rechecks);
