@@ -284,6 +284,7 @@ void Loop::turn()
         return;
     ++m_depth;
     m_sliceEnd = Clock::now() + Slice;
+    m_seam->loopCore.store(currentCore(), std::memory_order_relaxed);
     const bool moreWaits = m_seam->take(m_work, m_rechecks);
     while (!m_rechecks.empty()) {
         Recheckable *scope = m_rechecks.back();
@@ -343,6 +344,10 @@ void Loop::aboutToBlock()
 
 void Loop::watch(std::chrono::nanoseconds duration)
 {
+    const int core = currentCore();
+    m_seam->loopCore.store(core, std::memory_order_relaxed);
+    if (core >= 0 && core == m_seam->callerCore.load(std::memory_order_relaxed))
+        return; // the caller needs this core to go on: watching would only keep it waiting
     if (hasWork() || !m_seam->startWatching())
         return;
     m_watching = true;
@@ -438,9 +443,10 @@ void Loop::unlinkTask(LoopTask &task) noexcept
         task.m_nextInLoop->m_previousInLoop = task.m_previousInLoop;
 }
 
-LoopTask *Loop::setRunning(LoopTask *task) noexcept
+LoopTask *Loop::setRunning(LoopTask *task, std::source_location site) noexcept
 {
-    m_runningSite.store(task ? task->site() : std::source_location(), std::memory_order_relaxed);
+    m_seam->lastWait.store(site, std::memory_order_relaxed);
+    m_seam->runsTask.store(task != nullptr, std::memory_order_relaxed);
     return std::exchange(m_running, task);
 }
 

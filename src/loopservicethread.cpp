@@ -5,7 +5,6 @@
 
 #include <QtCore/QCoreApplication>
 #include <QtCore/QEventLoop>
-#include <QtCore/QFileInfo>
 
 namespace QMicroIO {
 namespace detail {
@@ -60,6 +59,29 @@ private:
     std::exception_ptr m_error;
 };
 
+// How a service that has nothing to clean up waits for its end: with an exception its whole life would cost 5 % more.
+class UntilCancelled : public AmbientBase
+{
+public:
+    UntilCancelled() { } // no aggregate: GCC 12 destroys aggregates inside co_await expressions twice
+    class Awaiter final : public Waiter
+    {
+    public:
+        explicit Awaiter(TaskContext &task)
+            : Waiter(task)
+        {
+        }
+        bool await_ready() const { return task().isCancelled(); }
+        void await_suspend(std::coroutine_handle<> leaf) { park(leaf); }
+        void await_resume() const { }
+        QString describe() const override { return QStringLiteral("stop()"); }
+
+    private:
+        bool abort() noexcept override { return true; }
+    };
+    Awaiter awaiter(TaskContext &task) const { return Awaiter(task); }
+};
+
 class QuitWhenEmpty final : public GroupState::EmptyListener
 {
 public:
@@ -68,8 +90,14 @@ public:
     {
     }
 
+    bool sawEmpty = false;
+
 private:
-    void groupIsEmpty() override { m_events.quit(); }
+    void groupIsEmpty() override
+    {
+        sawEmpty = true;
+        m_events.quit();
+    }
     QEventLoop &m_events;
 };
 
@@ -107,6 +135,16 @@ void LoopServiceThread::stopRequested(const QString &reason)
     m_group->scope()->cancel({reason, Cancelled::Cause::Request, {}});
 }
 
+void LoopServiceThread::couldNotStart()
+{
+    m_seam->narrow(detail::Seam::Admit::Nobody);
+    detail::WorkBatch refused; // its end tells those who called
+    std::vector<detail::Recheckable *> rechecks;
+    static_cast<void>(m_seam->take(refused, rechecks));
+    for (detail::Recheckable *scope : rechecks)
+        scope->deref();
+}
+
 void LoopServiceThread::runService()
 {
     detail::Loop loop(m_seam, detail::Loop::Owner::Service);
@@ -117,12 +155,16 @@ void LoopServiceThread::runService()
     auto *main = new detail::MainChild(m_group, [this] { return runAsync(); });
     main->setName(QString::fromUtf8(detail::MainChild::Name));
     main->wasCancelled = &mainCancelled;
-    m_group->adopt(*main);
+    loop.startWith([&] { m_group->adopt(*main); });
 
     QEventLoop events;
     detail::QuitWhenEmpty quit(events);
-    m_group->addListener(quit);
-    events.exec();
+    // Events of the same batch may start a child after the last one has ended: the service then goes on with it.
+    for (quit.sawEmpty = true; quit.sawEmpty && m_group->size() > 0;) {
+        quit.sawEmpty = false;
+        m_group->addListener(quit);
+        events.exec();
+    }
     if (m_group->size() > 0) {
         // Somebody called quit() on the thread: an unexpected end, but no reason to leave tasks behind.
         m_group->scope()->cancel(
@@ -151,7 +193,7 @@ void LoopServiceThread::runService()
 Task<> LoopServiceThread::runAsync()
 {
     started();
-    co_await sleepForever();
+    co_await detail::UntilCancelled();
 }
 
 void LoopServiceThread::setBusyPoll(std::chrono::microseconds duration)
@@ -198,8 +240,12 @@ void LoopServiceThread::throwTimedOut(bool neverBegins) const
 
 std::chrono::nanoseconds LoopServiceThread::spinTime() const
 {
-    const qint64 busy = m_seam->busyPollNs.load(std::memory_order_relaxed);
-    return std::chrono::nanoseconds(busy);
+    const int core = detail::currentCore();
+    m_seam->callerCore.store(core, std::memory_order_relaxed);
+    if (core >= 0 && core == m_seam->loopCore.load(std::memory_order_relaxed))
+        return {};
+    const std::chrono::nanoseconds busy(m_seam->busyPollNs.load(std::memory_order_relaxed));
+    return core >= 0 ? std::max(busy, detail::wakeUpTime()) : busy;
 }
 
 QString LoopServiceThread::describeRunning()
@@ -219,8 +265,14 @@ QString LoopServiceThread::describeRunning()
         detail::Seam::From::Inside);
     if (!asked)
         return QStringLiteral("its thread is ending");
-    if (!answer->gate.wait(QDeadlineTimer(100)))
-        return QStringLiteral("code that does not return to the event loop");
+    if (!answer->gate.wait(QDeadlineTimer(100))) {
+        const std::source_location site = m_seam->lastWait.load(std::memory_order_relaxed);
+        const QString who = !m_seam->runsTask.load(std::memory_order_relaxed)
+            ? QStringLiteral("a call or an event handler")
+            : site.line() == 0 ? QStringLiteral("a task before its first wait")
+                               : QStringLiteral("a task that last waited at ") + detail::placeOf(site);
+        return QStringLiteral("code that does not return to the event loop: %1").arg(who);
+    }
     return answer->lines.isEmpty() ? QStringLiteral("no task; its thread is ending")
                                    : QStringLiteral("\n  ") + answer->lines.join(QStringLiteral("\n  "));
 }

@@ -3,6 +3,8 @@
 
 #include <QtCore/QFileInfo>
 
+#include <string_view>
+
 namespace QMicroIO::detail {
 
 ScopeState::~ScopeState()
@@ -220,7 +222,7 @@ void TaskContext::deliverCancel()
 
 void TaskContext::resumeFromLoop()
 {
-    LoopTask *outer = m_loop->setRunning(this);
+    LoopTask *outer = m_loop->setRunning(this, m_leaf ? m_leaf->site() : std::source_location());
     const bool first = !m_begun;
     m_hasNext = m_begun;
     if (first) {
@@ -231,16 +233,39 @@ void TaskContext::resumeFromLoop()
         m_hasNext = false;
         m_next.resume();
     }
-    m_loop->setRunning(outer);
+    m_loop->setRunning(outer, std::source_location());
     if (m_done)
         finished();
     else if (first)
         suspendedFirst();
 }
 
+namespace {
+
+// Frames of this library's own coroutines, such as start(): they say nothing to the reader of a task list.
+bool isOwnHeader(const std::source_location &site)
+{
+    std::string_view file = site.file_name();
+    const std::size_t slash = file.find_last_of("/\\");
+    if (slash == std::string_view::npos)
+        return false;
+    file = file.substr(0, slash);
+    return file.ends_with("/qmicroio") || file.ends_with("\\qmicroio");
+}
+
+} // namespace
+
+QString placeOf(const std::source_location &site)
+{
+    return QStringLiteral("%1:%2").arg(QFileInfo(QString::fromUtf8(site.file_name())).fileName()).arg(site.line());
+}
+
 std::source_location TaskContext::site() const
 {
-    return m_leaf ? m_leaf->site() : std::source_location();
+    const FrameInfo *frame = m_leaf;
+    while (frame && frame->parent() && isOwnHeader(frame->site()))
+        frame = frame->parent();
+    return frame ? frame->site() : std::source_location();
 }
 
 QString TaskContext::name() const
@@ -254,9 +279,7 @@ QString TaskContext::describe() const
 {
     const QString who = QStringLiteral("%1: ").arg(name());
     const std::source_location where = site();
-    const QString place = where.line() == 0
-        ? QString()
-        : QStringLiteral(" at %1:%2").arg(QFileInfo(QString::fromUtf8(where.file_name())).fileName()).arg(where.line());
+    const QString place = where.line() == 0 ? QString() : QStringLiteral(" at ") + placeOf(where);
     if (m_parked) {
         return who
             + QStringLiteral("waits for %1%2%3")

@@ -3,11 +3,13 @@
 
 #include "logging_p.h"
 
+#include <qmicroio/detail/seam.h>
 #include <qmicroio/errors.h>
 
 #include <QtCore/QMetaEnum>
 #include <QtCore/QThread>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -69,6 +71,9 @@ struct ServiceThread::Private
     bool ready = false;
     bool ending = false; // runService() has returned: closing the scope is no stop request any more
     bool over = false;
+    // What waiters look at before they sleep.
+    std::atomic<bool> isDecided{false};
+    std::atomic<bool> isOver{false};
     std::exception_ptr error;
     std::unique_ptr<QThread> thread;
 
@@ -108,6 +113,12 @@ struct ServiceThread::Private
 
     QString label() const { return name.isEmpty() ? QStringLiteral("(unnamed)") : name; }
 
+    // With the mutex held.
+    void decided()
+    {
+        isDecided.store(true, std::memory_order_release);
+        readiness.notify_all();
+    }
     // With the mutex held.
     bool recordError(std::exception_ptr failure)
     {
@@ -232,6 +243,7 @@ void ServiceThread::start()
             const std::lock_guard lock(d->mutex);
             d->ending = true;
         }
+        couldNotStart();
         d->scope.fail(error);
         const std::lock_guard lock(d->mutex);
         end(error);
@@ -286,11 +298,12 @@ void ServiceThread::end(const std::exception_ptr &error)
 {
     const bool isNews = d->recordError(error);
     d->over = true;
+    d->isOver.store(true, std::memory_order_release);
     d->enter(d->error ? State::Failed : State::Stopped);
     if (isNews)
         d->events.emplace_back(errorText(error));
     d->events.emplace_back(StoppedEvent());
-    d->readiness.notify_all();
+    d->decided();
 }
 
 void ServiceThread::started()
@@ -304,6 +317,7 @@ void ServiceThread::started()
         d->events.emplace_back(ReadyEvent());
         d->readiness.notify_all();
     }
+    d->isDecided.store(true, std::memory_order_release); // only now: who sees it takes the lock at once
     d->announce(*this);
 }
 
@@ -322,13 +336,15 @@ void ServiceThread::fail(std::exception_ptr error)
         if (d->ending)
             return;
         d->noteFailure(d->scope.error() ? d->scope.error() : error);
-        d->readiness.notify_all();
+        d->decided();
     }
     d->announce(*this);
 }
 
 void ServiceThread::waitStarted(QDeadlineTimer deadline)
 {
+    if (!deadline.hasExpired())
+        detail::spinUntil([this] { return d->isDecided.load(std::memory_order_acquire); }, detail::wakeUpTime());
     std::unique_lock lock(d->mutex);
     if (!d->startCalled)
         throw NotRunningError(
@@ -379,6 +395,10 @@ bool ServiceThread::join(QDeadlineTimer deadline)
     }
     if (!thread->isRunning() && !thread->isFinished())
         return true; // the system refused the thread
+    if (!deadline.hasExpired()
+        && detail::spinUntil([this] { return d->isOver.load(std::memory_order_acquire); }, detail::wakeUpTime())
+        && detail::spinUntil([thread] { return thread->wait(QDeadlineTimer(0)); }, detail::wakeUpTime()))
+        return true;
     return thread->wait(deadline);
 }
 
@@ -453,6 +473,8 @@ QString ServiceThread::stateName(State state)
 }
 
 void ServiceThread::aboutToStart() { }
+
+void ServiceThread::couldNotStart() { }
 
 void ServiceThread::stopRequested(const QString &reason)
 {

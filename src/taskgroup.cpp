@@ -47,7 +47,7 @@ void GroupState::requireOpen(const char *call) const
                                   .arg(QString::fromUtf8(call)));
 }
 
-void GroupState::adopt(ChildBase &child)
+void GroupState::link(ChildBase &child) noexcept
 {
     child.m_adopted = true;
     child.m_nextChild = m_firstChild;
@@ -55,7 +55,18 @@ void GroupState::adopt(ChildBase &child)
         m_firstChild->m_previousChild = &child;
     m_firstChild = &child;
     ++m_size;
+}
+
+void GroupState::adopt(ChildBase &child)
+{
+    link(child);
     m_loop->makeReady(child);
+}
+
+void GroupState::adoptAndBegin(ChildBase &child)
+{
+    link(child);
+    m_loop->resumeNow(child);
 }
 
 void GroupState::fail(std::exception_ptr error, const QString &who)

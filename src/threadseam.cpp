@@ -6,7 +6,12 @@
 #include <QtCore/QStringList>
 #include <QtCore/QThread>
 
+#if defined(Q_OS_LINUX)
+#  include <sched.h>
+#endif
+
 #include <cstdlib>
+#include <limits>
 #include <thread>
 
 namespace QMicroIO::detail {
@@ -172,10 +177,15 @@ Seam::~Seam()
         scope->deref();
 }
 
-const void *Seam::ownerToken() noexcept
+quint64 Seam::ownerToken() noexcept
 {
-    constinit thread_local char token = 0;
-    return &token;
+    // A number, not an address: the system gives the memory of ended threads to new ones, and a new thread must not pass
+    // for the one whose loop has ended.
+    constinit static std::atomic<quint64> last{0};
+    constinit thread_local quint64 token = 0;
+    if (Q_UNLIKELY(token == 0))
+        token = last.fetch_add(1, std::memory_order_relaxed) + 1;
+    return token;
 }
 
 void Seam::postRecheck(Recheckable &scope)
@@ -289,41 +299,47 @@ bool Seam::stopWatching()
     return !m_incoming.isEmpty() || !m_rechecks.empty();
 }
 
+int currentCore() noexcept
+{
+#if defined(Q_OS_LINUX)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+std::chrono::nanoseconds wakeUpTime()
+{
+    static const bool hasCores = QThread::idealThreadCount() > 1;
+    return hasCores ? std::chrono::microseconds(30) : std::chrono::microseconds(0);
+}
+
 void Gate::open() noexcept
 {
-    if (m_state.exchange(Open, std::memory_order_acq_rel) != Sleeping)
-        return;
-    const std::lock_guard lock(m_mutex);
-    m_notified = true;
-    m_condition.notify_one();
+    if (m_state.exchange(Open, std::memory_order_acq_rel) == Sleeping)
+        m_opened.release();
 }
 
 bool Gate::wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin)
 {
-    if (spin.count() > 0) {
-        const TimePoint end = Clock::now() + spin;
-        do {
-            for (int i = 0; i < 32; ++i) {
-                if (m_state.load(std::memory_order_acquire) == Open)
-                    return true;
-#if defined(__x86_64__) || defined(__i386__)
-                __builtin_ia32_pause();
-#endif
-            }
-        } while (Clock::now() < end && !deadline.hasExpired());
-    }
+    if (spinUntil([this] { return m_state.load(std::memory_order_acquire) == Open; }, spin))
+        return true;
     int expected = Shut;
     if (!m_state.compare_exchange_strong(expected, Sleeping, std::memory_order_acq_rel))
         return true;
-    std::unique_lock lock(m_mutex);
-    const auto notified = [this] { return m_notified; };
-    if (waitUntil(m_condition, lock, deadline, notified))
+    if (deadline.isForever()) {
+        m_opened.acquire();
         return true;
+    }
+    do {
+        const qint64 left = std::chrono::ceil<std::chrono::milliseconds>(deadline.remainingTimeAsDuration()).count();
+        if (m_opened.tryAcquire(1, int(std::min<qint64>(left, std::numeric_limits<int>::max()))))
+            return true;
+    } while (!deadline.hasExpired());
     expected = Sleeping;
     if (m_state.compare_exchange_strong(expected, Shut, std::memory_order_acq_rel))
         return false;
-    // The opener has already announced itself; it holds or is about to take the mutex.
-    m_condition.wait(lock, notified);
+    m_opened.acquire(); // the opener came just in time and is about to release it
     return true;
 }
 

@@ -10,7 +10,7 @@
 #include <qmicroio/taskgroup.h>
 
 #include <QtCore/QFuture>
-#include <QtCore/QPromise>
+#include <QtCore/QFutureInterface>
 
 #include <chrono>
 #include <functional>
@@ -90,26 +90,53 @@ private:
     bool m_refused = false;
 };
 
+// The answering end of a future: QPromise without the look at its state whenever it moves or dies.
 template<class R>
-void finishPromise(QPromise<R> &promise, Outcome<R> &outcome)
+class Reply
 {
-    if (outcome.error) {
-        if (isCancellation(outcome.error))
-            promise.future().cancel();
-        else
-            promise.setException(std::exchange(outcome.error, nullptr));
-    } else if constexpr (!std::is_void_v<R>) {
-        promise.addResult(std::move(*outcome.value));
+public:
+    Reply() { m_shared.reportStarted(); }
+    // The caller's future is not told: the answer is the new one's to give.
+    Reply(Reply &&other) noexcept
+        : m_shared(other.m_shared)
+        , m_finished(std::exchange(other.m_finished, true))
+    {
     }
-    promise.finish();
-}
+    Reply &operator=(Reply &&) = delete;
+    ~Reply()
+    {
+        if (!m_finished)
+            cancel();
+    }
+    QFuture<R> future() { return m_shared.future(); }
+    bool isCanceled() const { return m_shared.isCanceled(); }
+    void cancel()
+    {
+        m_shared.cancel();
+        finish();
+    }
+    void give(Outcome<R> &outcome)
+    {
+        if (outcome.error) {
+            if (isCancellation(outcome.error))
+                m_shared.cancel();
+            else
+                m_shared.reportException(std::exchange(outcome.error, nullptr));
+        } else if constexpr (!std::is_void_v<R>) {
+            m_shared.reportAndMoveResult(std::move(*outcome.value));
+        }
+        finish();
+    }
 
-template<class R>
-void cancelPromise(QPromise<R> &promise)
-{
-    promise.future().cancel();
-    promise.finish();
-}
+private:
+    void finish()
+    {
+        m_finished = true;
+        m_shared.reportFinished();
+    }
+    QFutureInterface<R> m_shared;
+    bool m_finished = false;
+};
 
 // What a submitted function gives: the T of Task<T> or QCoro::Task<T>, or a plain value.
 template<class X>
@@ -128,15 +155,10 @@ using SubmitResult = typename SubmitResultOf<std::invoke_result_t<F>>::Type;
 
 // A submitted function on its way: made by the caller, run or refused by the loop.
 template<class F, class R>
-struct Submission : public RecycledNode
+struct Submission
 {
-    explicit Submission(F &&call)
-        : fn(std::move(call))
-    {
-        promise.start();
-    }
     F fn;
-    QPromise<R> promise;
+    Reply<R> reply;
 };
 
 // A submitted coroutine: a child of the service's group whose outcome goes to its future.
@@ -144,7 +166,7 @@ template<class F, class R>
 class SubmittedChild final : public ChildBase
 {
 public:
-    SubmittedChild(std::shared_ptr<GroupState> group, ScopeRef scope, std::unique_ptr<Submission<F, R>> submission)
+    SubmittedChild(std::shared_ptr<GroupState> group, ScopeRef scope, Submission<F, R> &&submission)
         : ChildBase(std::move(group), scope.get())
         , m_scope(std::move(scope))
         , m_submission(std::move(submission))
@@ -160,9 +182,9 @@ private:
     void begin() override
     {
         try {
-            if (m_submission->promise.isCanceled())
+            if (m_submission.reply.isCanceled())
                 throw Cancelled(QStringLiteral("the future was cancelled"));
-            m_task = asTask(std::invoke(std::move(m_submission->fn)));
+            m_task = asTask(std::invoke(std::move(m_submission.fn)));
             if (!m_task.isValid())
                 throw LogicError(QStringLiteral("the function given to submit() gave back an empty Task"));
             TaskAccess::begin(*this, m_task);
@@ -178,7 +200,7 @@ private:
         QObject::connect(m_watcher.get(), &QFutureWatcherBase::canceled, m_watcher.get(), [scope = m_scope] {
             scope->cancel({QStringLiteral("the future was cancelled"), Cancelled::Cause::Request, {}});
         });
-        m_watcher->setFuture(m_submission->promise.future());
+        m_watcher->setFuture(m_submission.reply.future());
     }
     std::exception_ptr outcome() noexcept override
     {
@@ -198,11 +220,11 @@ private:
     void report(std::exception_ptr) override
     {
         m_watcher.reset();
-        finishPromise(m_submission->promise, m_outcome);
+        m_submission.reply.give(m_outcome);
     }
 
     ScopeRef m_scope;
-    std::unique_ptr<Submission<F, R>> m_submission;
+    Submission<F, R> m_submission;
     Task<R> m_task;
     Outcome<R> m_outcome;
     WatcherPtr<R> m_watcher;
@@ -245,7 +267,8 @@ public:
     ///           live as long.
     /// Fails: TimeoutError; NotRunningError as callSoon(), and when the loop ends first; DeadlockError when the wait
     ///        would close a cycle of threads that wait for each other.
-    /// Cost: no allocation without a deadline. See setBusyPoll() for latency.
+    /// Cost: no allocation without a deadline. The caller stays awake for up to 30 µs before it sleeps, unless the loop last ran on its
+    /// own core: that saves a wake-up. See setBusyPoll() for more.
     template<class F>
     auto callSync(F fn, QDeadlineTimer deadline = QDeadlineTimer::Forever)
         -> std::remove_cvref_t<std::invoke_result_t<F &>>
@@ -260,17 +283,19 @@ public:
         using Call = detail::SyncCall<F, Result>;
         if (deadline.isForever()) {
             Call call(std::move(fn));
+            const std::chrono::nanoseconds spin = spinTime();
             if (!seam().post([&call](detail::Fate fate) noexcept { call.run(fate); }))
                 throwNotRunning("callSync()");
-            call.wait(deadline, spinTime());
+            call.wait(deadline, spin);
             if (call.wasRefused())
                 throwNotRunning("callSync()");
             return call.take();
         }
         const auto call = std::make_shared<Call>(std::move(fn));
+        const std::chrono::nanoseconds spin = spinTime();
         if (!seam().post([call](detail::Fate fate) noexcept { call->run(fate); }))
             throwNotRunning("callSync()");
-        if (!call->wait(deadline, spinTime()))
+        if (!call->wait(deadline, spin))
             throwTimedOut(call->giveUp());
         if (call->wasRefused())
             throwNotRunning("callSync()");
@@ -288,11 +313,10 @@ public:
     {
         using Result = detail::SubmitResult<F>;
         static_assert(!std::is_reference_v<Result>);
-        auto submission = std::make_unique<detail::Submission<F, Result>>(std::move(fn));
-        QFuture<Result> future = submission->promise.future();
-        const bool accepted = seam().post([this, pending = std::move(submission)](detail::Fate fate) mutable {
-            beginSubmission(fate, std::move(pending));
-        });
+        detail::Submission<F, Result> submission{std::move(fn), {}};
+        QFuture<Result> future = submission.reply.future();
+        const bool accepted = seam().post(
+            [this, pending = std::move(submission)](detail::Fate fate) mutable { beginSubmission(fate, pending); });
         if (!accepted)
             throwNotRunning("submit()");
         return future;
@@ -317,6 +341,7 @@ protected:
     virtual Task<> runAsync();
     void runService() override;
     void aboutToStart() override;
+    void couldNotStart() override;
     void stopRequested(const QString &reason) override;
     QString describeRunning() override;
 
@@ -327,27 +352,27 @@ private:
     std::chrono::nanoseconds spinTime() const;
 
     template<class F, class R>
-    void beginSubmission(detail::Fate fate, std::unique_ptr<detail::Submission<F, R>> submission)
+    void beginSubmission(detail::Fate fate, detail::Submission<F, R> &submission)
     {
-        if (fate == detail::Fate::Refused || !m_group->isOpen() || submission->promise.isCanceled()) {
-            detail::cancelPromise(submission->promise);
+        if (fate == detail::Fate::Refused || !m_group->isOpen() || submission.reply.isCanceled()) {
+            submission.reply.cancel();
             return;
         }
         if constexpr (detail::IsAnyTask<std::invoke_result_t<F>>) {
             auto scope = detail::ScopeRef::create();
             scope->enter(m_group->loop(), m_group->scope().get());
-            m_group->adopt(*new detail::SubmittedChild<F, R>(m_group, std::move(scope), std::move(submission)));
+            m_group->adoptAndBegin(*new detail::SubmittedChild<F, R>(m_group, std::move(scope), std::move(submission)));
         } else {
             detail::Outcome<R> outcome;
             try {
                 if constexpr (std::is_void_v<R>)
-                    std::invoke(std::move(submission->fn));
+                    std::invoke(std::move(submission.fn));
                 else
-                    outcome.value.emplace(std::invoke(std::move(submission->fn)));
+                    outcome.value.emplace(std::invoke(std::move(submission.fn)));
             } catch (...) {
                 outcome.error = std::current_exception();
             }
-            detail::finishPromise(submission->promise, outcome);
+            submission.reply.give(outcome);
         }
     }
 

@@ -114,6 +114,8 @@ protected:
     virtual void runService();
     /// Called by start() before the thread exists.
     virtual void aboutToStart();
+    /// Called by start() when the system refuses the thread, before the failure is announced.
+    virtual void couldNotStart();
     /// Called once when the scope is closed, from the closing thread.
     virtual void stopRequested(const QString &reason);
     /// One line for each thing that still runs and where it waits; for joinOrLog(). Thread: any.

@@ -49,7 +49,8 @@ public:
     void open(Loop &loop, ScopeState *parent);
     // Destroys what still runs; only for a frame that is destroyed in the middle of its group.
     void abandon() noexcept;
-    void adopt(ChildBase &child); // throws when the group takes no children; the child begins in a later turn
+    void adopt(ChildBase &child); // the child begins in a later turn
+    void adoptAndBegin(ChildBase &child); // for callers that the loop itself runs
     void requireOpen(const char *call) const;
     qsizetype size() const { return m_size; }
     bool isOpen() const { return m_open; }
@@ -82,6 +83,7 @@ public:
 
 private:
     friend class ChildBase;
+    void link(ChildBase &child) noexcept;
     void childEnded() noexcept;
 
     ScopeRef m_scope;
@@ -487,7 +489,7 @@ private:
 
 /// Opens a group, runs body(TaskGroup &) in it, and returns when the body and every child have ended.
 ///
-/// Gives Task<> for a body without a result, else Task<std::optional<R>>: nullopt when the group was cancelled.
+/// Gives Task<> for a body without a result, else Task<std::optional<R>>: nullopt when the body was cancelled with its group.
 /// Thread: the task's. Suspends: always, at least for one turn. Cancel point: the body is; waiting for the children never
 /// throws, it waits them out.
 /// Lifetime: the body's locals die before its children do; state that children refer to lives outside the body, or the

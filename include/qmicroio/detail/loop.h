@@ -146,8 +146,19 @@ public:
 
     void makeReady(ReadyNode &node);
     void forget(ReadyNode &node) noexcept;
+    void resumeNow(ReadyNode &node) { node.resumeFromLoop(); } // for code that a turn runs
     void addTimer(TimerNode &node, TimePoint when);
     void removeTimer(TimerNode &node) noexcept { m_timers.remove(node); }
+
+    // Runs `prepare` and then the first turn, without a way through the event dispatcher.
+    template<class Prepare>
+    void startWith(Prepare prepare)
+    {
+        ++m_depth; // what becomes ready needs no wake-up
+        prepare();
+        --m_depth;
+        turn();
+    }
 
     // True once in about 5 ms of work without a turn: time for a long-running receiver to let others go on.
     bool sliceIsOver();
@@ -168,11 +179,9 @@ public:
     void linkTask(LoopTask &task) noexcept;
     void unlinkTask(LoopTask &task) noexcept;
     LoopTask *running() const { return m_running; }
-    LoopTask *setRunning(LoopTask *task) noexcept;
+    LoopTask *setRunning(LoopTask *task, std::source_location site) noexcept;
     // One line for each task: name, state, where it waits and for what. On the loop's thread.
     QStringList describeTasks() const;
-    // From any thread: where the code that now runs was last resumed; empty file name when nothing runs.
-    std::source_location runningSite() const { return m_runningSite.load(std::memory_order_relaxed); }
 
 private:
     class Receiver;
@@ -205,7 +214,6 @@ private:
     bool m_closed = false;
     LoopTask *m_firstTask = nullptr;
     LoopTask *m_running = nullptr;
-    std::atomic<std::source_location> m_runningSite{std::source_location()};
     std::vector<std::weak_ptr<LoopObserver>> m_observers;
 };
 

@@ -35,6 +35,9 @@ protected:
     std::source_location m_site; // its current or last co_await
 };
 
+// "file:line", for people.
+QMICROIO_EXPORT QString placeOf(const std::source_location &site);
+
 struct CancelInfo
 {
     QString reason;

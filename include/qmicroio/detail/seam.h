@@ -7,6 +7,7 @@
 #include <qmicroio/export.h>
 
 #include <QtCore/QObject>
+#include <QtCore/QSemaphore>
 #include <QtCore/QString>
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -217,6 +219,9 @@ public:
     void takeRechecks(std::vector<Recheckable *> &rechecks);
     bool isOwnThread() const noexcept { return m_owner.load(std::memory_order_relaxed) == ownerToken(); }
 
+    // Where the two sides of a blocking call run, -1 if unknown: on the same core neither may stay awake for the other.
+    std::atomic<int> loopCore{-1};
+    std::atomic<int> callerCore{-1};
     // Busy-poll mode: while the loop watches, senders only raise a flag.
     std::atomic<qint64> busyPollNs{0};
     bool startWatching(); // false: work has arrived
@@ -225,8 +230,12 @@ public:
 
     const std::shared_ptr<ThreadNode> &thread() const { return m_thread; }
 
+    // For those who ask why a loop does not answer: whether a task runs there, and where it last waited.
+    std::atomic<bool> runsTask{false};
+    std::atomic<std::source_location> lastWait{std::source_location()};
+
 private:
-    static const void *ownerToken() noexcept;
+    static quint64 ownerToken() noexcept;
     bool admits(From from) const
     {
         if (m_admit == Admit::Everyone)
@@ -252,13 +261,41 @@ private:
     bool m_watching = false;
     std::atomic<bool> m_arrived{false};
     std::atomic<bool> m_hasRechecks{false};
-    std::atomic<const void *> m_owner{nullptr};
+    std::atomic<quint64> m_owner{0};
 
     std::mutex m_receiverMutex; // keeps the receiver alive while a sender posts to it
     QObject *m_receiver = nullptr;
 
     const std::shared_ptr<ThreadNode> m_thread;
 };
+
+// The processor core that this thread runs on right now; -1 where the system does not say.
+QMICROIO_EXPORT int currentCore() noexcept;
+
+// About the time that waking a sleeping thread takes; zero on a machine with one core. Who stays awake that long before a
+// wait often saves the whole wake-up, and never loses more than once its price.
+QMICROIO_EXPORT std::chrono::nanoseconds wakeUpTime();
+
+// Stays awake until `done` holds, at most that long; what it says last.
+template<class Predicate>
+bool spinUntil(Predicate done, std::chrono::nanoseconds longest)
+{
+    if (done())
+        return true;
+    if (longest <= longest.zero())
+        return false;
+    const TimePoint end = Clock::now() + longest;
+    do {
+        for (int i = 0; i < 32; ++i) {
+            if (done())
+                return true;
+#if defined(__x86_64__) || defined(__i386__)
+            __builtin_ia32_pause();
+#endif
+        }
+    } while (Clock::now() < end);
+    return false;
+}
 
 // One thread waits once for another. Opening never touches the gate after the waiter may have gone on, so it can
 // live on the waiter's stack.
@@ -272,9 +309,7 @@ public:
 private:
     enum State { Shut, Sleeping, Open };
     std::atomic<int> m_state{Shut};
-    std::mutex m_mutex;
-    std::condition_variable m_condition;
-    bool m_notified = false;
+    QSemaphore m_opened;
 };
 
 } // namespace QMicroIO::detail
