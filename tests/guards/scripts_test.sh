@@ -22,7 +22,7 @@ expect() {
     fi
 }
 
-for script in test demo check; do
+for script in test demo check bench; do
     expect 0 "Usage: tools/$script" "$tools/$script" --help
     expect 2 "Usage: tools/$script" "$tools/$script" --no-such-option
 done
@@ -45,6 +45,7 @@ expect 3 "sudo apt-get install -y --no-install-recommends ninja-build ccache qt6
 for script in test check; do
     expect 3 "clang-tidy-19" env PATH="$work:$PATH" "$tools/$script"
 done
+expect 3 "libbenchmark-dev libasio-dev libconcurrentqueue-dev" env PATH="$work:$PATH" "$tools/bench"
 
 # sudo works: the package lists are fetched first and may fail, then all that is missing is installed at once.
 play sudo '[ "$1" = -n ] || exec "$@"'

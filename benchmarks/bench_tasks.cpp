@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Coroutines within one thread.
+#include "harness.h"
+
+#include <qmicroio/cancelscope.h>
+#include <qmicroio/taskgroup.h>
+
+#include <QCoroTask>
+#include <QCoroTimer>
+
+#include <QtCore/QEventLoop>
+
+#include <malloc.h>
+
+using namespace Bench;
+using namespace QMicroIO;
+using namespace std::chrono_literals;
+
+namespace {
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Awaiting a coroutine that has its result at once
+
+[[gnu::noinline]] Task<quint64> child(quint64 number)
+{
+    co_return number;
+}
+
+[[gnu::noinline]] QCoro::Task<quint64> qcoroChild(quint64 number)
+{
+    co_return number;
+}
+
+void checkSum(quint64 count, quint64 sum)
+{
+    if (sum != count * (count + 1) / 2)
+        throw std::runtime_error("a result is wrong");
+}
+
+class AwaitProbe : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override { return QMicroIO::run(awaitChildren(count)); }
+
+private:
+    static Task<double> awaitChildren(quint64 count)
+    {
+        quint64 sum = 0;
+        const auto begin = Clock::now();
+        for (quint64 i = 1; i <= count; ++i)
+            sum += co_await child(i);
+        const double seconds = secondsSince(begin);
+        checkSum(count, sum);
+        co_return seconds;
+    }
+};
+
+class QCoroAwaitProbe : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override
+    {
+        double seconds = 0;
+        awaitChildren(count, seconds); // runs to its end within the call, since nothing suspends it
+        return seconds;
+    }
+
+private:
+    static QCoro::Task<> awaitChildren(quint64 count, double &seconds)
+    {
+        quint64 sum = 0;
+        const auto begin = Clock::now();
+        for (quint64 i = 1; i <= count; ++i)
+            sum += co_await qcoroChild(i);
+        seconds = secondsSince(begin);
+        checkSum(count, sum);
+    }
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Children of a group
+
+class SpawnProbe : public ThroughputProbe
+{
+public:
+    explicit SpawnProbe(quint64 atOnce)
+        : m_atOnce(atOnce)
+    {
+    }
+    double run(quint64 count) override
+    {
+        quint64 ended = 0;
+        double seconds = 0;
+        auto one = [&]() -> Task<> {
+            ++ended;
+            co_return;
+        };
+        auto body = [&](TaskGroup &group) -> Task<> {
+            const auto begin = Clock::now();
+            for (quint64 spawned = 0; spawned < count;) {
+                for (const quint64 end = std::min(count, spawned + m_atOnce); spawned < end; ++spawned)
+                    group.startSoon(std::ref(one));
+                co_await group.untilEmpty();
+            }
+            seconds = secondsSince(begin);
+        };
+        QMicroIO::run(withTaskGroup(body));
+        if (ended != count)
+            throw std::runtime_error("a child did not run");
+        return seconds;
+    }
+
+private:
+    quint64 m_atOnce;
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Sleeping tasks
+
+constexpr int Sleepers = 100'000;
+
+// Spread over one second, in no order.
+std::chrono::microseconds timeOf(int sleeper)
+{
+    return std::chrono::microseconds(quint64(sleeper) * 7919 % 1'000'000);
+}
+
+Task<> sleepFor(std::chrono::microseconds span)
+{
+    co_await sleep(span);
+}
+
+class SleepProbe : public Probe
+{
+public:
+    void warmUp() override { }
+    double measure() override
+    {
+        const auto begin = Clock::now();
+        auto body = [](TaskGroup &group) -> Task<> {
+            for (int i = 0; i < Sleepers; ++i)
+                group.startSoon(&sleepFor, timeOf(i));
+            co_return;
+        };
+        QMicroIO::run(withTaskGroup(body));
+        return secondsSince(begin) * 1e9;
+    }
+};
+
+QCoro::Task<> qcoroSleep(std::chrono::microseconds span, int &left, QEventLoop &loop)
+{
+    // QCoro counts in milliseconds.
+    co_await QCoro::sleepFor(std::chrono::duration_cast<std::chrono::milliseconds>(span));
+    if (--left == 0)
+        loop.quit();
+}
+
+class QCoroSleepProbe : public Probe
+{
+public:
+    void warmUp() override { }
+    double measure() override
+    {
+        const auto begin = Clock::now();
+        QEventLoop loop;
+        int left = Sleepers;
+        for (int i = 0; i < Sleepers; ++i)
+            qcoroSleep(timeOf(i), left, loop);
+        loop.exec();
+        return secondsSince(begin) * 1e9;
+    }
+};
+
+class CancelProbe : public Probe
+{
+public:
+    double measure() override
+    {
+        Clock::time_point begin;
+        auto body = [&](TaskGroup &group) -> Task<> {
+            for (int i = 0; i < Sleepers; ++i)
+                group.startSoon(&sleepFor, 1h);
+            co_await checkpoint(); // behind all children, so they sleep now
+            begin = Clock::now();
+            group.cancel();
+        };
+        QMicroIO::run(withTaskGroup(body));
+        return secondsSince(begin) * 1e9;
+    }
+};
+
+// What the heap holds, with the overhead of its blocks.
+double heapBytes()
+{
+    const auto info = mallinfo2();
+    return double(info.uordblks) + double(info.hblkhd);
+}
+
+// In a new thread each time: a thread that has run tasks before keeps some blocks to use them again.
+class SleepBytesProbe : public Probe
+{
+public:
+    double measure() override
+    {
+        RunningService service;
+        return service->submit(&measureThere).result();
+    }
+
+private:
+    static Task<double> measureThere()
+    {
+        constexpr int Count = 10'000;
+        double bytes = 0;
+        auto body = [&](TaskGroup &group) -> Task<> {
+            const double before = heapBytes();
+            for (int i = 0; i < Count; ++i)
+                group.startSoon(&sleepFor, 1h);
+            co_await checkpoint();
+            bytes = (heapBytes() - before) / Count;
+            group.cancel();
+        };
+        co_await withTaskGroup(body);
+        co_return bytes;
+    }
+};
+
+class QCoroSleepBytesProbe : public Probe
+{
+public:
+    double measure() override
+    {
+        constexpr int Count = 10'000;
+        QEventLoop loop;
+        int left = Count;
+        const double before = heapBytes();
+        for (int i = 0; i < Count; ++i)
+            qcoroSleep(1s, left, loop);
+        const double bytes = (heapBytes() - before) / Count;
+        loop.exec();
+        return bytes;
+    }
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    constexpr int Rounds = 15;
+    addGroup("sleepBytes", {side<SleepBytesProbe>("qmicroio", 3), side<QCoroSleepBytesProbe>("qcoro", 3)});
+    addGroup("await", {side<AwaitProbe>("qmicroio", Rounds), side<QCoroAwaitProbe>("qcoro", Rounds)});
+    addGroup("spawn", {side<SpawnProbe>("thousand", Rounds, 1000), side<SpawnProbe>("single", Rounds, 1)});
+    addGroup("cancel", {side<CancelProbe>("qmicroio", 7)});
+    addGroup("sleeps", {side<SleepProbe>("qmicroio", 5), side<QCoroSleepProbe>("qcoro", 1)});
+    return runGroups(argc, argv);
+}

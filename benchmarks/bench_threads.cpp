@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What crosses from one thread to another, and threads themselves.
+#include "rigs.h"
+
+#include <concurrentqueue/concurrentqueue.h>
+
+#include <QtConcurrent/QtConcurrentRun>
+
+#include <array>
+
+using namespace Bench;
+using namespace QMicroIO;
+using namespace std::chrono_literals;
+
+namespace {
+
+template<class Rig>
+class Throughput : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override { return m_rig.run(count); }
+
+private:
+    Rig m_rig;
+};
+
+// A queue without anybody to wake: both threads do nothing but move items.
+class BareQueueProbe : public ThroughputProbe
+{
+public:
+    enum class Sending { Single, Bulk };
+    explicit BareQueueProbe(Sending sending)
+        : m_sending(sending)
+    {
+    }
+    ~BareQueueProbe() override
+    {
+        m_ending = true;
+        m_begin.release();
+        m_thread.join();
+    }
+    double run(quint64 count) override
+    {
+        m_begin.release();
+        if (m_sending == Sending::Single)
+            return m_sink.run(count, [this](quint64 item) { m_queue.enqueue(m_producer, item); });
+        std::size_t filled = 0;
+        return m_sink.run(count, [this, &filled](quint64 item) {
+            m_outgoing[filled++] = item;
+            if (filled == m_outgoing.size() || item == 0) {
+                m_queue.enqueue_bulk(m_producer, m_outgoing.data(), filled);
+                filled = 0;
+            }
+        });
+    }
+
+private:
+    static constexpr std::size_t BulkItems = 256;
+
+    void consume()
+    {
+        moodycamel::ConsumerToken token(m_queue);
+        std::array<quint64, BulkItems> items{};
+        for (;;) {
+            m_begin.acquire();
+            if (m_ending)
+                return;
+            for (bool ended = false; !ended;) {
+                const std::size_t count = m_queue.try_dequeue_bulk(token, items.data(), items.size());
+                for (std::size_t i = 0; i < count; ++i)
+                    m_sink.take(items[i]);
+                ended = count > 0 && items[count - 1] == 0;
+                if (count == 0)
+                    std::this_thread::yield();
+            }
+        }
+    }
+
+    const Sending m_sending;
+    moodycamel::ConcurrentQueue<quint64> m_queue;
+    moodycamel::ProducerToken m_producer{m_queue};
+    std::array<quint64, BulkItems> m_outgoing{};
+    Sink m_sink;
+    QSemaphore m_begin;
+    std::atomic<bool> m_ending{false};
+    std::thread m_thread{[this] { consume(); }};
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Round trips to a thread that sleeps
+
+constexpr int RoundTrips = 500;
+// Long enough for the other thread to fall asleep, short enough for a watching one to be still awake.
+constexpr auto RoundTripPause = 25us;
+constexpr auto Watch = 50us;
+
+// The calls are made by a thread of the probe's own, since they come from a core of its choice.
+class RoundTripProbe : public LatencyProbe
+{
+public:
+    double measure() override
+    {
+        double result = 0;
+        std::thread caller([&] {
+            bindToCore(0);
+            result = LatencyProbe::measure();
+        });
+        caller.join();
+        return result;
+    }
+
+protected:
+    RoundTripProbe()
+        : LatencyProbe(RoundTrips, RoundTripPause)
+    {
+    }
+    static int coreOfTheOther(Cores cores) { return cores == Cores::Two ? 1 : 0; }
+};
+
+class CallSyncProbe : public RoundTripProbe
+{
+public:
+    CallSyncProbe(Cores cores, std::chrono::microseconds busyPoll)
+    {
+        m_service->callSync([=] { bindToCore(coreOfTheOther(cores)); });
+        m_service->setBusyPoll(busyPoll);
+    }
+    void call() override
+    {
+        m_last = m_service->callSync([this] { return m_last + 1; });
+    }
+
+private:
+    int m_last = 0;
+    RunningService m_service;
+};
+
+class BlockingInvokeProbe : public RoundTripProbe
+{
+public:
+    explicit BlockingInvokeProbe(Cores cores)
+    {
+        QMetaObject::invokeMethod(
+            m_thread.object(), [=] { bindToCore(coreOfTheOther(cores)); }, Qt::BlockingQueuedConnection);
+    }
+    void call() override
+    {
+        QMetaObject::invokeMethod(
+            m_thread.object(), [this] { return m_last + 1; }, Qt::BlockingQueuedConnection, &m_last);
+    }
+
+private:
+    int m_last = 0;
+    BareThread m_thread;
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Results from another thread
+
+// Both sides have as many calls under way and collect every result.
+template<class Start>
+double runAndCollect(quint64 count, Start start)
+{
+    constexpr quint64 Outstanding = 1000;
+    std::vector<QFuture<quint64>> futures(Outstanding);
+    quint64 sum = 0;
+    const auto begin = Clock::now();
+    for (quint64 first = 1; first <= count; first += Outstanding) {
+        const quint64 size = std::min(Outstanding, count - first + 1);
+        for (quint64 i = 0; i < size; ++i)
+            futures[i] = start(first + i);
+        for (quint64 i = 0; i < size; ++i)
+            sum += futures[i].result();
+    }
+    const double seconds = secondsSince(begin);
+    if (sum != count * (count + 1) / 2)
+        throw std::runtime_error("a result is wrong");
+    return seconds;
+}
+
+class SubmitProbe : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override
+    {
+        return runAndCollect(count, [this](quint64 item) { return m_service->submit([item] { return item; }); });
+    }
+
+private:
+    RunningService m_service;
+};
+
+class ConcurrentRunProbe : public ThroughputProbe
+{
+public:
+    explicit ConcurrentRunProbe(int threads)
+    {
+        m_pool.setMaxThreadCount(threads);
+        m_pool.setExpiryTimeout(-1);
+    }
+    double run(quint64 count) override
+    {
+        return runAndCollect(count,
+                             [this](quint64 item) { return QtConcurrent::run(&m_pool, [item] { return item; }); });
+    }
+
+private:
+    QThreadPool m_pool;
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// A thread's whole life
+
+constexpr int Lives = 200;
+
+class ServiceLifeProbe : public LatencyProbe
+{
+public:
+    ServiceLifeProbe()
+        : LatencyProbe(Lives, 0us)
+    {
+    }
+    void call() override
+    {
+        LoopServiceThread service;
+        service.start();
+        service.waitStarted();
+        service.stop();
+        service.join();
+    }
+};
+
+class ThreadLifeProbe : public LatencyProbe
+{
+public:
+    enum class Until { ThreadRuns, LoopTurns };
+    explicit ThreadLifeProbe(Until until)
+        : LatencyProbe(Lives, 0us)
+        , m_until(until)
+    {
+    }
+    void call() override
+    {
+        class Thread : public QThread
+        {
+        public:
+            QSemaphore running;
+            QObject object;
+            explicit Thread(Until until)
+                : m_until(until)
+            {
+                if (m_until != Until::LoopTurns)
+                    return;
+                object.moveToThread(this);
+                QMetaObject::invokeMethod(&object, [this] { running.release(); }, Qt::QueuedConnection);
+            }
+
+        private:
+            void run() override
+            {
+                if (m_until == Until::ThreadRuns)
+                    running.release();
+                exec();
+            }
+            const Until m_until;
+        } thread(m_until);
+        thread.start();
+        thread.running.acquire();
+        thread.quit();
+        thread.wait();
+    }
+
+private:
+    const Until m_until;
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    constexpr int Rounds = 21;
+    constexpr int RoundTripRounds = 25;
+    addGroup("channel",
+             {side<Throughput<ChannelRig<Receiving::Item>>>("qmicroio", Rounds),
+              side<Throughput<ChannelRig<Receiving::Next>>>("next", Rounds),
+              side<Throughput<QueuedInvokeRig>>("invokeMethod", Rounds),
+              side<BareQueueProbe>("moodycamel", Rounds, BareQueueProbe::Sending::Single),
+              side<BareQueueProbe>("moodycamelBulk", Rounds, BareQueueProbe::Sending::Bulk)});
+    addGroup("callSoon",
+             {side<Throughput<CallSoonRig>>("qmicroio", Rounds),
+              side<Throughput<QueuedInvokeRig>>("invokeMethod", Rounds),
+              side<Throughput<AsioPostRig>>("asio", Rounds)});
+    for (const auto &[group, cores] : {std::pair{"callSync", Cores::Two}, std::pair{"callSyncOneCore", Cores::One}}) {
+        addGroup(group,
+                 {side<CallSyncProbe>("qmicroio", RoundTripRounds, cores, 0us),
+                  side<BlockingInvokeProbe>("blocking", RoundTripRounds, cores),
+                  side<CallSyncProbe>("busyPoll", RoundTripRounds, cores, Watch)});
+    }
+    addGroup("submit",
+             {side<SubmitProbe>("qmicroio", Rounds), side<ConcurrentRunProbe>("qtConcurrent", Rounds, 1),
+              side<ConcurrentRunProbe>("qtConcurrentAllCores", Rounds, QThread::idealThreadCount())});
+    addGroup("life",
+             {side<ServiceLifeProbe>("qmicroio", Rounds),
+              side<ThreadLifeProbe>("qthread", Rounds, ThreadLifeProbe::Until::ThreadRuns),
+              side<ThreadLifeProbe>("qthreadLoop", Rounds, ThreadLifeProbe::Until::LoopTurns)});
+    return runGroups(argc, argv);
+}
