@@ -226,7 +226,8 @@ private:
     void arrive();
 
     const ChannelOptions m_options;
-    std::atomic<quint64> m_received{0};
+    // From here on the receiver's, which writes it for every item: not in a cache line that senders write as well.
+    alignas(CacheLine) std::atomic<quint64> m_received{0};
     Loop *m_loop = nullptr; // receiver's thread
     ReceiveAwaiterBase *m_waiter = nullptr; // receiver's thread: suspended, from its co_await to its resumption
     static constexpr std::size_t SmallBatch = 64;
@@ -297,8 +298,8 @@ public:
     }
 
 private:
-    ItemQueue<T> m_incoming; // under the lock
-    ItemQueue<T> m_taken; // receiver's thread
+    alignas(CacheLine) ItemQueue<T> m_incoming; // under the lock
+    alignas(CacheLine) ItemQueue<T> m_taken; // receiver's thread
 };
 
 class QMICROIO_EXPORT ReceiveAwaiterBase : public Waiter, private ReadyNode

@@ -21,7 +21,8 @@ namespace QMicroIO {
 /// Lifetime: destroying a running service stops it, joins it and logs a warning. It never terminates the thread. A subclass
 ///           whose members the service uses calls stop() and join() in its own destructor, while they still exist.
 /// Signals:  from the thread that changes the state (connections to objects of other threads queue by themselves), in the order
-///           of the changes, with no lock held; a failure emits failed() before stopped().
+///           of the changes, with no lock held; a failure emits failed() before stopped(). Of two threads that change it at the
+///           same time, one emits for both.
 /// Source:   the service threads of the Python library microio.
 class QMICROIO_EXPORT ServiceThread : public QObject
 {
@@ -106,7 +107,7 @@ Q_SIGNALS:
     void ready();
     /// Emitted: at most once, before stopped().
     void failed(const QString &message);
-    /// Emitted: once, by the service's thread as it ends.
+    /// Emitted: once, as the service's thread ends.
     void stopped();
 
 protected:
