@@ -24,7 +24,7 @@ bool ScopeState::cancel(CancelInfo info)
     CancelInfo *none = nullptr;
     if (!m_info.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel))
         return false;
-    made.release();
+    static_cast<void>(made.release());
     std::shared_ptr<Seam> seam;
     {
         const std::lock_guard lock(m_seamMutex);

@@ -98,7 +98,7 @@ public:
     Reply() { m_shared.reportStarted(); }
     // The caller's future is not told: the answer is the new one's to give.
     Reply(Reply &&other) noexcept
-        : m_shared(other.m_shared)
+        : m_shared(other.m_shared) // NOLINT(performance-move-constructor-init): Qt's type cannot be moved
         , m_finished(std::exchange(other.m_finished, true))
     {
     }

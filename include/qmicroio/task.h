@@ -294,7 +294,8 @@ struct IsTask<Task<T>> : std::true_type
 };
 
 template<class X>
-inline constexpr bool IsAnyTask = IsTask<std::remove_cvref_t<X>>::value || IsQCoroTask<std::remove_cvref_t<X>>::value;
+inline constexpr bool IsAnyTask =
+    std::disjunction_v<IsTask<std::remove_cvref_t<X>>, IsQCoroTask<std::remove_cvref_t<X>>>;
 
 template<class X>
 struct TaskResultOf
