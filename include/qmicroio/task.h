@@ -39,12 +39,19 @@ public:
     ChildAwaiter(const ChildAwaiter &) = delete;
     ChildAwaiter &operator=(const ChildAwaiter &) = delete;
 
-    bool await_ready() const noexcept { return false; }
+    // A child that never waits costs its parent no suspension.
+    bool await_ready()
+    {
+        Promise<T> &promise = m_child.promise();
+        promise.awaitedBy(m_parent);
+        return m_parent.task().runNested(m_child.handle(), promise);
+    }
     void await_suspend(std::coroutine_handle<> parent) noexcept
     {
         Promise<T> &promise = m_child.promise();
-        promise.awaitedBy(m_parent, parent);
-        promise.task().transferTo(m_child.handle(), &promise);
+        promise.continuesWith(parent);
+        if (!promise.hasBegun())
+            promise.task().transferTo(m_child.handle(), &promise);
     }
     T await_resume() { return m_child.promise().take(); }
 

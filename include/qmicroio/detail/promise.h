@@ -33,7 +33,7 @@ public:
         void await_suspend(std::coroutine_handle<Promise> ended) const noexcept
         {
             PromiseBase &promise = ended.promise();
-            promise.m_task->frameEnded(promise.m_continuation, promise.m_parent);
+            promise.m_task->frameEnded(promise.m_continuation, &promise);
         }
         void await_resume() const noexcept { }
     };
@@ -43,12 +43,12 @@ public:
 
     TaskContext &task() const { return *m_task; }
     void belongsTo(TaskContext &task) { m_task = &task; }
-    void awaitedBy(PromiseBase &parent, std::coroutine_handle<> continuation)
+    void awaitedBy(PromiseBase &parent)
     {
         m_task = parent.m_task;
         m_parent = &parent;
-        m_continuation = continuation;
     }
+    void continuesWith(std::coroutine_handle<> continuation) noexcept { m_continuation = continuation; }
     const std::exception_ptr &error() const { return m_error; }
 
 protected:

@@ -29,10 +29,15 @@ class FrameInfo
 public:
     FrameInfo *parent() const { return m_parent; }
     std::source_location site() const { return m_site; }
+    // Resumed for the first time, or about to be.
+    bool hasBegun() const { return m_begun; }
 
 protected:
+    friend class TaskContext;
     FrameInfo *m_parent = nullptr; // the frame that awaits this one
     std::source_location m_site; // its current or last co_await
+    bool m_begun = false;
+    bool m_isNested = false; // its parent's code is below it on the stack, in the middle of its co_await
 };
 
 // "file:line", for people.
@@ -158,9 +163,9 @@ private:
 
 // One logical task: a stack of awaiting frames that is resumed as a whole.
 //
-// Frames never resume each other. Each step returns to drive(), which resumes the next one: the stack stays flat on
-// every compiler and at every optimisation level (GCC 12 makes no tail call for symmetric transfer in debug and
-// sanitizer builds).
+// A frame runs on top of its parent's as long as the nesting is small. Beyond that no frame resumes another:
+// each step returns to the context, which resumes the next one, so that the stack stays flat on every compiler and at
+// every optimisation level (GCC 12 makes no tail call for symmetric transfer in debug and sanitizer builds).
 class QMICROIO_EXPORT TaskContext : public LoopTask
 {
 public:
@@ -192,12 +197,34 @@ public:
         m_leaf = leaf;
         m_hasNext = true;
     }
-    void frameEnded(std::coroutine_handle<> continuation, FrameInfo *parent) noexcept
+    void frameEnded(std::coroutine_handle<> continuation, FrameInfo *frame) noexcept
     {
         if (continuation)
-            transferTo(continuation, parent);
+            transferTo(continuation, frame->m_parent);
+        else if (frame->m_isNested)
+            m_leaf = frame->m_parent;
         else
             m_done = true;
+    }
+    // Runs a frame on top of its parent's. True: it has ended. False: it waits, or the stack is deep enough; its parent has
+    // to be suspended.
+    bool runNested(std::coroutine_handle<> frame, FrameInfo &info)
+    {
+        constexpr int Deepest = 32;
+        if (Q_UNLIKELY(m_nesting >= Deepest))
+            return false;
+        ++m_nesting;
+        info.m_begun = true;
+        info.m_isNested = true;
+        m_leaf = &info;
+        frame.resume();
+        while (Q_UNLIKELY(m_hasNext)) {
+            m_hasNext = false;
+            m_next.resume();
+        }
+        info.m_isNested = false;
+        --m_nesting;
+        return m_leaf == info.m_parent;
     }
     FrameInfo *leaf() const { return m_leaf; }
     bool hasBegun() const { return m_begun; }
@@ -227,6 +254,7 @@ private:
     FrameInfo *m_leaf = nullptr;
     std::coroutine_handle<> m_next;
     QString m_name;
+    int m_nesting = 0;
     bool m_hasNext = false;
     bool m_done = false;
     bool m_begun = false;
