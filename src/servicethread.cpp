@@ -74,6 +74,7 @@ struct ServiceThread::Private
     // What waiters look at before they sleep.
     std::atomic<bool> isDecided{false};
     std::atomic<bool> isOver{false};
+    std::atomic<int> core{-1}; // where the service's thread began; -1 before, and where the system does not say
     std::exception_ptr error;
     std::unique_ptr<QThread> thread;
 
@@ -113,6 +114,13 @@ struct ServiceThread::Private
 
     QString label() const { return name.isEmpty() ? QStringLiteral("(unnamed)") : name; }
 
+    // A short wait without sleep, unless it would keep the service's thread from running on this very core.
+    bool spin(const std::atomic<bool> &flag, std::chrono::nanoseconds longest) const
+    {
+        const int other = core.load(std::memory_order_relaxed);
+        return other >= 0 && other != detail::currentCore()
+            && detail::spinUntil([&flag] { return flag.load(std::memory_order_acquire); }, longest);
+    }
     // With the mutex held.
     void decided()
     {
@@ -253,6 +261,7 @@ void ServiceThread::start()
 
 void ServiceThread::runThread()
 {
+    d->core.store(detail::currentCore(), std::memory_order_relaxed);
     std::exception_ptr error;
     try {
         runService();
@@ -343,8 +352,10 @@ void ServiceThread::fail(std::exception_ptr error)
 
 void ServiceThread::waitStarted(QDeadlineTimer deadline)
 {
-    if (!deadline.hasExpired())
-        detail::spinUntil([this] { return d->isDecided.load(std::memory_order_acquire); }, detail::wakeUpTime());
+    if (!deadline.hasExpired()) {
+        detail::spinUntil([this] { return d->core.load(std::memory_order_relaxed) >= 0; }, detail::wakeUpTime() / 2);
+        d->spin(d->isDecided, 2 * detail::wakeUpTime());
+    }
     std::unique_lock lock(d->mutex);
     if (!d->startCalled)
         throw NotRunningError(
@@ -395,8 +406,7 @@ bool ServiceThread::join(QDeadlineTimer deadline)
     }
     if (!thread->isRunning() && !thread->isFinished())
         return true; // the system refused the thread
-    if (!deadline.hasExpired()
-        && detail::spinUntil([this] { return d->isOver.load(std::memory_order_acquire); }, detail::wakeUpTime())
+    if (!deadline.hasExpired() && d->spin(d->isOver, 2 * detail::wakeUpTime())
         && detail::spinUntil([thread] { return thread->wait(QDeadlineTimer(0)); }, detail::wakeUpTime()))
         return true;
     return thread->wait(deadline);

@@ -35,6 +35,8 @@ packages_of() {
     build) echo g++ cmake ninja-build ccache git qt6-base-dev qcoro-qt6-dev ;;
     # The symbolizer of llvm-19 puts function names into the reports of sanitizers.
     clang) echo clang-19 libclang-rt-19-dev llvm-19 ;;
+    # Tests of programs are scripts.
+    test) echo python3 ;;
     check) echo git python3 clang-format-19 clang-tidy-19 ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
     *)
@@ -93,8 +95,9 @@ _say_what_to_install() {
 # Package sets that a preset needs beyond `build`.
 sets_of_preset() {
     case $1 in
-    dev) echo check ;;
-    dev-clang | release-clang | asan | tsan) echo clang ;;
+    dev) echo test check ;;
+    dev-clang | release-clang | asan | tsan) echo test clang ;;
+    release | asan-gcc) echo test ;;
     tidy) echo clang check ;;
     bench) echo bench ;;
     esac
