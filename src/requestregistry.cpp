@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/requestregistry.h>
 
+#include "logging_p.h"
+
 #include <qmicroio/detail/loop.h>
 
 namespace QMicroIO::detail {
@@ -21,6 +23,7 @@ void throwRegistryClosed(const std::exception_ptr &cause)
 
 void throwRequestTimedOut(const QString &key)
 {
+    qCDebug(lcRequest).noquote() << "request" << key << "was given up: no reply in time";
     throw TimeoutError(QStringLiteral("no reply to request %1 in time").arg(key));
 }
 
@@ -55,6 +58,8 @@ std::exception_ptr registryClosedError()
 
 std::exception_ptr handlesDroppedError(const QString &key)
 {
+    qCDebug(lcRequest).noquote() << "request" << key
+                                 << "can no longer be answered: its last reply handle was destroyed";
     return std::make_exception_ptr(
         BrokenResourceError(QStringLiteral("request %1: every reply handle was dropped without an answer").arg(key)));
 }

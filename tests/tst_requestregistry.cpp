@@ -4,6 +4,9 @@
 
 #include <QtTest/QTest>
 
+#include <QtCore/QLoggingCategory>
+#include <QtCore/QRegularExpression>
+#include <QtCore/QScopeGuard>
 #include <QtCore/QSemaphore>
 
 #include <atomic>
@@ -86,6 +89,22 @@ private Q_SLOTS:
         QCOMPARE(registry.size(), 0);
         QVERIFY(!registry.resolve(A, 1));
         QVERIFY(!handle.resolve(1));
+    }
+
+    void theLogTellsOnRequestOfRequestsThatEndWithoutAnAnswer()
+    {
+        RequestRegistry<QString, int> registry;
+        QLoggingCategory::setFilterRules(QStringLiteral("qmicroio.request.debug=true"));
+        const auto quiet = qScopeGuard([] { QLoggingCategory::setFilterRules({}); });
+        QTest::ignoreMessage(QtDebugMsg, QRegularExpression(QStringLiteral("request 'late' was given up")));
+        QVERIFY(
+            throws<TimeoutError>([&] { registry.registerRequest(QStringLiteral("late")).wait(QDeadlineTimer(0)); }));
+        QTest::ignoreMessage(QtDebugMsg, QRegularExpression(QStringLiteral("request 'lost' can no longer be answered")));
+        QVERIFY(throws<BrokenResourceError>([&] {
+            registry.request(QStringLiteral("lost"), [](ReplyHandle<QString, int> &handle) {
+                const ReplyHandle<QString, int> gone = std::move(handle);
+            });
+        }));
     }
 
     // B175
