@@ -196,22 +196,26 @@ private Q_SLOTS:
         WorkTracker tracker;
         QVERIFY(!tracker.waitBusy(QDeadlineTimer(0)));
         QVERIFY(!tracker.waitBusy(5ms));
-        std::atomic<long> id{0};
-        bool woken = false;
-        std::thread waiter([&] {
-            id = threadId();
-            woken = tracker.waitBusy();
-        });
-        while (id == 0)
-            std::this_thread::yield();
-        waitUntilAsleep(id);
-        tracker.add(); // for a moment only: that must not be missed
-        tracker.done();
-        waiter.join();
-        QVERIFY(woken);
-        tracker.add();
-        QVERIFY(tracker.waitBusy(QDeadlineTimer(0)));
-        tracker.done();
+        for (int round = 0; round < 50; ++round) {
+            std::atomic<long> id{0};
+            bool woken = false;
+            std::thread waiter([&] {
+                id = threadId();
+                woken = tracker.waitBusy();
+            });
+            while (id == 0)
+                std::this_thread::yield();
+            waitUntilAsleep(id);
+            const bool onlyForAMoment = round % 2 == 1; // which must not be missed
+            tracker.add();
+            if (onlyForAMoment)
+                tracker.done();
+            waiter.join();
+            QVERIFY(woken);
+            QCOMPARE(tracker.waitBusy(QDeadlineTimer(0)), !onlyForAMoment);
+            if (!onlyForAMoment)
+                tracker.done();
+        }
     }
 
     // B194
@@ -260,21 +264,27 @@ private Q_SLOTS:
         clock.start();
         QVERIFY(!tracker.waitIdle(20ms));
         QVERIFY(clock.elapsed() >= 19);
-        std::atomic<long> id{0};
-        bool woken = false;
-        std::thread waiter([&] {
-            id = threadId();
-            woken = tracker.waitIdle();
-        });
-        while (id == 0)
-            std::this_thread::yield();
-        waitUntilAsleep(id);
         tracker.done();
-        waitUntilAsleep(id);
-        tracker.done();
-        tracker.add(); // idle only for a moment: that must not be missed
-        waiter.join();
-        QVERIFY(woken);
+        for (int round = 0; round < 50; ++round) {
+            std::atomic<long> id{0};
+            bool woken = false;
+            std::thread waiter([&] {
+                id = threadId();
+                woken = tracker.waitIdle();
+            });
+            while (id == 0)
+                std::this_thread::yield();
+            waitUntilAsleep(id);
+            const bool onlyForAMoment = round % 2 == 1; // which must not be missed
+            tracker.done();
+            if (onlyForAMoment)
+                tracker.add();
+            waiter.join();
+            QVERIFY(woken);
+            QCOMPARE(tracker.waitIdle(QDeadlineTimer(0)), !onlyForAMoment);
+            if (!onlyForAMoment)
+                tracker.add();
+        }
         tracker.done();
     }
 

@@ -104,6 +104,57 @@ private Q_SLOTS:
         QVERIFY(service.join());
     }
 
+    // B190
+    void aRegionThatIsActiveAfterTheLatchWasSetIsCancelled()
+    {
+        const int rounds = scaled(1000);
+        LoopServiceThread service(QStringLiteral("entering fast"));
+        service.start();
+        service.waitStarted();
+        ScopeGroup group;
+        std::atomic<bool> latchIsSet{false};
+        std::barrier meet(2);
+        qint64 entered = 0;
+        int slipped = 0;
+        int wrongResults = 0;
+        auto round = [&]() -> Task<> {
+            bool sawLatch = false;
+            auto region = [&](CancelScope &scope) -> Task<> {
+                ++entered;
+                // Whoever has missed the latch is here when it has just been set: give that a moment to become visible.
+                for (int i = 0; i < 200 && !sawLatch; ++i)
+                    sawLatch = latchIsSet.load(std::memory_order_acquire);
+                if (sawLatch && !scope.isCancelCalled())
+                    ++slipped;
+                if (sawLatch)
+                    co_await checkpointIfCancelled();
+            };
+            meet.arrive_and_wait();
+            while (!sawLatch) {
+                const bool ranToItsEnd = co_await group.run(region);
+                if (ranToItsEnd == sawLatch)
+                    ++wrongResults;
+            }
+        };
+        QRandomGenerator random(19);
+        for (int i = 0; i < rounds; ++i) {
+            latchIsSet = false;
+            QFuture<void> done = service.submit(round);
+            meet.arrive_and_wait();
+            linger(random);
+            group.cancel(QStringLiteral("now"), Latch::Yes);
+            latchIsSet.store(true, std::memory_order_release);
+            done.waitForFinished();
+            group.clear();
+        }
+        qInfo("%d rounds, %lld regions entered", rounds, static_cast<long long>(entered));
+        QCOMPARE(slipped, 0);
+        QCOMPARE(wrongResults, 0);
+        QVERIFY(!group.isActive());
+        service.stop();
+        QVERIFY(service.join());
+    }
+
     // B187, B190
     void regionsOfSeveralLoopsEndWhileOthersEnter()
     {
