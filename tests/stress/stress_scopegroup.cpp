@@ -131,7 +131,7 @@ private Q_SLOTS:
             };
             meet.arrive_and_wait();
             for (int i = 1; !sawLatch; ++i) {
-                if (i % 64 == 0)
+                if (i % 512 == 0)
                     std::this_thread::yield(); // the other thread may need this core
                 const bool ranToItsEnd = co_await group.run(region);
                 if (ranToItsEnd == sawLatch)
