@@ -7,6 +7,12 @@
 
 namespace QMicroIO::detail {
 
+QString currentOrigin()
+{
+    const Loop *loop = Loop::current();
+    return loop && loop->running() ? loop->running()->name() : currentThreadName();
+}
+
 ScopeState::~ScopeState()
 {
     delete m_info.load(std::memory_order_relaxed);
@@ -16,10 +22,8 @@ bool ScopeState::cancel(CancelInfo info)
 {
     if (isCancelCalled())
         return false;
-    if (info.origin.isEmpty() && info.cause == Cancelled::Cause::Request) {
-        const Loop *loop = Loop::current();
-        info.origin = loop && loop->running() ? loop->running()->name() : currentThreadName();
-    }
+    if (info.origin.isEmpty() && info.cause == Cancelled::Cause::Request)
+        info.origin = currentOrigin();
     auto made = std::make_unique<CancelInfo>(std::move(info));
     CancelInfo *none = nullptr;
     if (!m_info.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel))

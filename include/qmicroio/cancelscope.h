@@ -21,6 +21,8 @@ class CancelScope;
 
 namespace detail {
 
+class ScopeGroupMember;
+
 template<class F>
 struct BodyOf
 {
@@ -123,6 +125,7 @@ public:
 
 private:
     friend class detail::GroupState;
+    friend class detail::ScopeGroupMember;
     explicit CancelScope(detail::ScopeRef state);
     void applyTimeout(std::chrono::steady_clock::duration timeout);
     void entering();

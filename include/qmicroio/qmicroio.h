@@ -8,8 +8,10 @@
 #include <qmicroio/errors.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/requestregistry.h>
+#include <qmicroio/scopegroup.h>
 #include <qmicroio/servicegroup.h>
 #include <qmicroio/servicethread.h>
 #include <qmicroio/task.h>
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/wait.h>
+#include <qmicroio/worktracker.h>

@@ -50,6 +50,9 @@ struct CancelInfo
     QString origin;
 };
 
+// Who cancels now, for people: the running task, or else the thread.
+QMICROIO_EXPORT QString currentOrigin();
+
 // State of one cancel scope, shared between its public face and cancellations that are under way.
 //
 // Whether anybody asked for cancellation is set once, from any thread. Whether it is in effect here (`effective`) is a
