@@ -351,7 +351,7 @@ bool GroupRegion::close()
 
 bool TaskGroup::cancel(const QString &reason)
 {
-    return m_state->scope()->cancel({reason, Cancelled::Cause::Request, {}});
+    return m_state->face().cancel(reason);
 }
 
 CancelScope &TaskGroup::cancelScope()
