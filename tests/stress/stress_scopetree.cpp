@@ -95,7 +95,7 @@ public:
         : m_random(seed)
     {
         m_program.seed = seed;
-        m_budget = 8 + int(m_random.bounded(40));
+        m_budget = 6 + int(m_random.bounded(70));
     }
 
     Program make()
@@ -136,7 +136,7 @@ private:
     std::vector<Op> sequence(const Place &place, int depth)
     {
         std::vector<Op> ops;
-        const int length = 1 + int(m_random.bounded(5));
+        const int length = (depth < 2 ? 3 : 1) + int(m_random.bounded(5));
         for (int i = 0; i < length && m_budget > 0; ++i)
             ops.push_back(operation(place, depth));
         return ops;
@@ -157,16 +157,16 @@ private:
             op.body = sequence(inside, depth + 1);
             return op;
         };
-        const int dice = int(m_random.bounded(100));
+        const int dice = int(m_random.bounded(120));
         if (depth < Deepest) {
-            if (dice < 14) {
+            if (dice < 20) {
                 Op op = nested(Do::Scope);
                 op.entry = chance(55) ? Entry::Plain : Entry(m_random.bounded(8));
                 return op;
             }
-            if (dice < 24)
+            if (dice < 33)
                 return nested(Do::Group);
-            if (dice < 36 && !place.groups.empty()) {
+            if (dice < 55 && !place.groups.empty()) {
                 Op op{Do::Spawn};
                 op.id = m_program.tasks++;
                 op.group = place.groups[m_random.bounded(quint32(place.groups.size()))];
@@ -177,7 +177,7 @@ private:
                 op.body = sequence(inside, depth + 1);
                 return op;
             }
-            if (dice < 44) {
+            if (dice < 64) {
                 Op op = nested(Do::Try);
                 op.handler = Handler(m_random.bounded(4));
                 op.id = m_program.failures++;
@@ -185,17 +185,17 @@ private:
                 return op;
             }
         }
-        if (dice < 54)
+        if (dice < 74)
             return {chance(70) ? Do::Cancel : Do::CancelByThread, target(place)};
-        if (dice < 60)
+        if (dice < 82)
             return {chance(60) ? Do::Shield : Do::Unshield, target(place)};
-        if (dice < 63)
+        if (dice < 85)
             return {chance(70) ? Do::DeadlinePast : Do::DeadlineFar, target(place)};
-        if (dice < 67)
+        if (dice < 89 && depth > 1)
             return {Do::Throw, m_program.failures++};
-        if (dice < 80)
+        if (dice < 102)
             return {Do::Gate, int(m_random.bounded(m_program.gates))};
-        if (dice < 90)
+        if (dice < 113)
             return {Do::Checkpoint};
         static constexpr Do rest[] = {Do::CheckpointIfCancelled, Do::ShieldedCheckpoint, Do::SleepZero};
         return {rest[m_random.bounded(3)]};
@@ -414,6 +414,8 @@ public:
     Wait untilOpen() { return Wait(*this); }
     void open()
     {
+        // A cancel of another thread that has returned by now comes first; else the log could not tell which did.
+        detail::Loop::ensure().applyRechecks();
         m_open = true;
         for (Awaiter *waiter : std::exchange(m_waiting, {}))
             waiter->wake();
@@ -651,6 +653,7 @@ private:
         }
         case Do::Shield:
         case Do::Unshield:
+            detail::Loop::ensure().applyRechecks(); // for the same reason as in Gate::open()
             scope->setShielded(op.what == Do::Shield);
             break;
         case Do::DeadlinePast:
@@ -681,7 +684,8 @@ private:
         write(0, "begins");
         QByteArray line = "ends";
         try {
-            co_await scopeOperation(m_program.main, {0, -1});
+            const Actor outside{0, -1};
+            co_await scopeOperation(m_program.main, outside);
         } catch (...) {
             line += " with " + textOf(std::current_exception());
         }
@@ -843,7 +847,8 @@ private:
             m_groups[id] = group;
         }
         try {
-            co_await sequence(op.body, {actor.task, op.id});
+            const Actor inside{actor.task, op.id};
+            co_await sequence(op.body, inside);
         } catch (...) {
             m_failed[id] += failuresIn(std::current_exception());
             throw;
@@ -887,7 +892,8 @@ private:
         const auto group = std::size_t(op.group);
         write(op.id, "begins");
         try {
-            co_await sequence(op.body, {op.id, op.group});
+            const Actor inside{op.id, op.group};
+            co_await sequence(op.body, inside);
         } catch (...) {
             const std::exception_ptr error = std::current_exception();
             write(op.id, "ends with " + textOf(error));
@@ -1660,14 +1666,14 @@ private Q_SLOTS:
     // B41, B42, B43, B44, B47, B48, B49, B52, B53, B54, B55, B58, B62, B66, B68, B74, B75, B76, B77, B78, B79
     void randomProgramsDoWhatTheModelSays()
     {
-        const QByteArray problem = firstProblem(Mode::Exact, scaled(4000));
+        const QByteArray problem = firstProblem(Mode::Exact, scaled(12000));
         QVERIFY2(problem.isEmpty(), problem.constData());
     }
 
     // B45, B46, B56, B89, B94, B97
     void whateverTheMomentOfACancelTheRulesHold()
     {
-        const QByteArray problem = firstProblem(Mode::Racing, scaled(2000));
+        const QByteArray problem = firstProblem(Mode::Racing, scaled(4000));
         QVERIFY2(problem.isEmpty(), problem.constData());
     }
 
