@@ -19,6 +19,7 @@
 
 // Random programs of scopes and groups, run twice: by the library, which writes down what happened, and then by a model
 // that is told nothing but which task had its turn when. Both must have written the same lines.
+// QMICROIO_SEED=n in the environment runs the program of that seed alone and prints it with what it wrote.
 
 using namespace QMicroIO;
 using namespace std::chrono_literals;
