@@ -448,7 +448,7 @@ public:
         for (int i = 0; i < program.scopes; ++i)
             m_scopes.push_back(std::make_unique<CancelScope>());
         m_faces[0] = m_scopes[0].get();
-        adoptScopes(program.main.body);
+        adoptScopes(m_program.main.body);
     }
 
     Log log;
@@ -597,7 +597,8 @@ private:
         } else if (m_seen != log.size()) {
             m_seen = log.size();
             m_idle = 0;
-        } else if (++m_idle > IdleTurns) {
+            m_sinceLine.start();
+        } else if (++m_idle > IdleTurns && (m_mode == Mode::Exact || m_sinceLine.hasExpired(PatienceMs))) {
             hung = true;
             return;
         }
@@ -931,8 +932,9 @@ private:
     }
 
     static constexpr int IdleTurns = 200;
+    static constexpr qint64 PatienceMs = 10000; // the other thread may stand still in the middle of waking the loop
 
-    const Program &m_program;
+    const Program m_program; // tasks refer to it, also those that a hung program leaves behind
     const Mode m_mode;
     std::vector<Gate> m_gates;
     std::vector<std::unique_ptr<CancelScope>> m_scopes;
@@ -947,6 +949,7 @@ private:
     std::size_t m_seen = 0;
     int m_pause = -1;
     int m_idle = 0;
+    QElapsedTimer m_sinceLine;
     bool m_ticking = false;
     bool m_over = false;
 };
@@ -1538,10 +1541,13 @@ public:
     QByteArray check(const Program &program)
     {
         const qsizetype framesBefore = liveTaskFrames();
-        RealRun real(program, m_mode);
+        auto owner = std::make_unique<RealRun>(program, m_mode);
+        RealRun &real = *owner;
         m_watchdog.begin(program);
         real.run();
         m_watchdog.end();
+        if (real.hung)
+            static_cast<void>(owner.release()); // its tasks go on to refer to it
         ++figures.programs;
         for (const Line &line : real.log) {
             ++figures.lines;
