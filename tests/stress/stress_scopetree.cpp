@@ -1680,6 +1680,7 @@ class StressScopetree : public QObject
     Q_OBJECT
 private Q_SLOTS:
     // B41, B42, B43, B44, B47, B48, B49, B52, B53, B54, B55, B58, B62, B66, B68, B74, B75, B76, B77, B78, B79
+    // B85, B89, B90, B94, B95, B96, B97, B98, B99, B100, B101, B103, B104, B105, B106, B108, B109, B110
     void randomProgramsDoWhatTheModelSays()
     {
         const QByteArray problem = firstProblem(Mode::Exact, scaled(12000));
