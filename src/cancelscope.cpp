@@ -21,6 +21,7 @@ CancelScope::~CancelScope()
 
 bool CancelScope::cancel(const QString &reason)
 {
+    m_state->checkDeadline(); // one that has passed came first, even before its timer ran
     return m_state->cancel({reason, Cancelled::Cause::Request, {}});
 }
 

@@ -175,7 +175,7 @@ void LoopServiceThread::runService()
 
     const detail::CancelInfo *cancelled = m_group->scope()->info();
     const QString reason = cancelled ? cancelled->reason : QString();
-    m_group->close();
+    m_group->close(m_group->scope()->absorbs());
     loop.close();
     m_context.store(nullptr, std::memory_order_release);
 

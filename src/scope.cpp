@@ -110,8 +110,10 @@ const CancelInfo *ScopeState::effectiveInfo() const
 void ScopeState::setDeadline(TimePoint deadline)
 {
     m_deadline.store(deadline, std::memory_order_relaxed);
-    if (!m_loop)
+    if (!m_loop) {
+        checkDeadline(); // before the entry the past cancels at once as well
         return;
+    }
     m_loop->removeTimer(*this);
     if (isCancelCalled() || deadline == TimePoint::max())
         return;

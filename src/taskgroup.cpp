@@ -87,11 +87,10 @@ void GroupState::childEnded() noexcept
     }
 }
 
-void GroupState::close()
+void GroupState::close(bool absorbs)
 {
     m_open = false;
-    m_loop->applyRechecks();
-    m_scope->caught = m_sawCancelled && m_scope->absorbs();
+    m_scope->caught = m_sawCancelled && absorbs;
     m_scope->leave();
 }
 
@@ -337,7 +336,7 @@ bool GroupRegion::close()
     const bool absorbs = scope->absorbs() && !m_foreignCancelled;
     const bool fromOutside = scope->parentIsEffective() || m_group->loop().isEnding();
     m_host.setScope(m_outer);
-    m_group->close();
+    m_group->close(absorbs);
     if (std::vector<std::exception_ptr> errors = m_group->takeErrors(); !errors.empty())
         throw ExceptionGroup(std::move(errors));
     if (m_bodyCancelled && !absorbs)
@@ -351,7 +350,7 @@ bool GroupRegion::close()
 
 bool TaskGroup::cancel(const QString &reason)
 {
-    return m_state->scope()->cancel({reason, Cancelled::Cause::Request, {}});
+    return m_state->face().cancel(reason);
 }
 
 CancelScope &TaskGroup::cancelScope()

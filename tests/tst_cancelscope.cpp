@@ -1208,6 +1208,29 @@ private Q_SLOTS:
         QVERIFY(!run(outside.run(aCheckpoint)));
     }
 
+    // B68, B42
+    void aDeadlineThatPassedComesBeforeALaterCancel()
+    {
+        CancelScope moved;
+        moved.setDeadline(Clock::now() - 1ms);
+        moved.setDeadline(Clock::now() + 1h); // nobody has looked in between
+        QVERIFY(!run(moved.run(aCheckpoint)));
+        QVERIFY(moved.isTimedOut());
+
+        CancelScope entered;
+        bool first = true;
+        auto inside = [&]() -> Task<> {
+            entered.setTimeout(1ms);
+            workUntil(entered.deadline());
+            first = entered.cancel(QStringLiteral("by hand"));
+            co_await sleep(0ms);
+        };
+        QVERIFY(!run(entered.run(inside)));
+        QVERIFY(!first);
+        QVERIFY(entered.isTimedOut());
+        QCOMPARE(entered.reason(), QStringLiteral("deadline passed"));
+    }
+
     // B69
     void aTimeoutIsDisarmedWhenItsBodyEnds()
     {

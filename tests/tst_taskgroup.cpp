@@ -899,6 +899,38 @@ private Q_SLOTS:
         QCOMPARE(log, (Log{"child cancelled"}));
     }
 
+    // B55
+    void aGroupThatLetsACancellationPassDidNotCatchIt()
+    {
+        CancelScope outer;
+        CancelScope inner;
+        std::optional<TaskGroup> group;
+        bool wentOn = false;
+        auto cleansUp = [&](TaskGroup &tasks) -> Task<> {
+            group = tasks;
+            outer.cancel();
+            std::exception_ptr error;
+            try {
+                co_await checkpoint();
+            } catch (const Cancelled &) {
+                error = std::current_exception();
+            }
+            inner.setShielded(true);
+            std::rethrow_exception(error);
+        };
+        auto grouped = [&]() -> Task<> {
+            co_await withTaskGroup(cleansUp);
+            wentOn = true;
+        };
+        auto inside = [&]() -> Task<> { co_await inner.run(grouped); };
+        QVERIFY(!run(outer.run(inside)));
+        QVERIFY(!wentOn);
+        QVERIFY(group->cancelScope().isCancelCalled());
+        QVERIFY(!group->cancelScope().isCancelledCaught());
+        QVERIFY(!inner.isCancelledCaught());
+        QVERIFY(outer.isCancelledCaught());
+    }
+
     // ---- cancelling a group
 
     // B100

@@ -63,8 +63,8 @@ public:
     // Takes the errors; empty afterwards.
     std::vector<std::exception_ptr> takeErrors() { return std::exchange(m_errors, {}); }
     bool hasSeenCancelled() const { return m_sawCancelled; }
-    // After the last child: takes no more children and leaves the scope.
-    void close();
+    // After the last child: takes no more children and leaves the scope. What is not absorbed is thrown on by the host.
+    void close(bool absorbs);
 
     class EmptyListener
     {
