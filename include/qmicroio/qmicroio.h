@@ -2,14 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <qmicroio/cancellable.h>
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/channel.h>
 #include <qmicroio/closescope.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/loopservicethread.h>
+#include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/servicegroup.h>
 #include <qmicroio/servicethread.h>
 #include <qmicroio/task.h>
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/wait.h>
+#include <qmicroio/whenall.h>

@@ -29,6 +29,8 @@ class FrameInfo
 public:
     FrameInfo *parent() const { return m_parent; }
     std::source_location site() const { return m_site; }
+    // For the first frame of a child that this library starts on behalf of a call: its place is that of the call.
+    void standsFor(FrameInfo *call) { m_parent = call; }
 
 protected:
     FrameInfo *m_parent = nullptr; // the frame that awaits this one
