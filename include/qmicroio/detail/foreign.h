@@ -5,6 +5,7 @@
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/errors.h>
 
+#include <QtCore/QException>
 #include <QtCore/QFuture>
 #include <QtCore/QFutureWatcher>
 
@@ -192,7 +193,13 @@ public:
         throwIfAborted();
         if (!m_future.isFinished())
             throw Cancelled(QStringLiteral("the awaited future was cancelled"));
-        m_future.waitForFinished(); // finished: it only rethrows
+        try {
+            m_future.waitForFinished(); // finished: it only rethrows
+        } catch (const QUnhandledException &wrapped) { // QtConcurrent's wrapping of what is no QException
+            if (const std::exception_ptr original = wrapped.exception())
+                std::rethrow_exception(original);
+            throw;
+        }
         if (m_future.isCanceled())
             throw Cancelled(QStringLiteral("the awaited future was cancelled"));
         if constexpr (!std::is_void_v<T>) {
