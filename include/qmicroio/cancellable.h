@@ -7,10 +7,12 @@
 #include <qmicroio/detail/foreign.h>
 #include <qmicroio/detail/promise.h>
 
+#include <coroutine>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 namespace QMicroIO {
 namespace detail {
@@ -34,7 +36,7 @@ public:
         if (!m_state || m_state->isDone())
             return;
         m_state->listener = nullptr;
-        if (!m_asked)
+        if (!m_hookCalled)
             ask(); // the frame is destroyed in the middle of the wait
     }
 
@@ -64,7 +66,8 @@ public:
     }
     QString describe() const override
     {
-        return m_asked ? QStringLiteral("a foreign operation, asked to end,") : QStringLiteral("a foreign operation");
+        return m_hookCalled ? QStringLiteral("a foreign operation, asked to end,")
+                            : QStringLiteral("a foreign operation");
     }
 
 private:
@@ -86,7 +89,7 @@ private:
     }
     bool ask() noexcept
     {
-        m_asked = true;
+        m_hookCalled = true;
         try {
             if constexpr (std::is_same_v<std::invoke_result_t<F &>, bool>) {
                 return std::invoke(m_onCancel);
@@ -109,7 +112,7 @@ private:
     std::shared_ptr<State> m_state;
     std::exception_ptr m_cancelled;
     std::exception_ptr m_error;
-    bool m_asked = false;
+    bool m_hookCalled = false;
     bool m_lateEntry = false;
 };
 
