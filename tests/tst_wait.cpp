@@ -35,6 +35,20 @@ Q_SIGNALS:
     void named(int value, const QString &name);
 };
 
+// One name for several signals, a const one, and one that only this class may emit.
+class Sensor : public QObject
+{
+    Q_OBJECT
+public:
+    void emitGuarded() { Q_EMIT guarded(7, QStringLiteral("guarded"), QPrivateSignal()); }
+Q_SIGNALS:
+    void changed(int value);
+    void changed(const QString &text);
+    void changed(int value, const QString &text, const QList<int> &list);
+    void observed(double value) const;
+    void guarded(int value, const QString &text, QPrivateSignal);
+};
+
 // Without signals of its own.
 class BetterDevice : public Device
 {
@@ -159,6 +173,52 @@ private Q_SLOTS:
         run(withTaskGroup(body));
         QCOMPARE(log, (Log{"5 6 six", "seven", "timeout"}));
         QCOMPARE(device.connections(), 0);
+    }
+
+    void qOverloadPicksOneOfSeveralSignalsOfAName()
+    {
+        Sensor sensor;
+        Log log;
+        auto waits = [&]() -> Task<> {
+            QTimer::singleShot(0ms, [&] {
+                Q_EMIT sensor.changed(1);
+                Q_EMIT sensor.changed(QStringLiteral("two"));
+            });
+            auto text = co_await nextSignal(&sensor, qOverload<const QString &>(&Sensor::changed));
+            static_assert(std::is_same_v<decltype(text), QString>);
+            log += text.toUtf8();
+            QTimer::singleShot(0ms, [&] { Q_EMIT sensor.changed(3); });
+            log += QByteArray::number(co_await nextSignal(&sensor, qOverload<int>(&Sensor::changed)));
+            QTimer::singleShot(0ms, [&] {
+                const QList<int> list{5, 6};
+                Q_EMIT sensor.changed(4, QStringLiteral("four"), list);
+            });
+            auto many =
+                co_await nextSignal(&sensor, qOverload<int, const QString &, const QList<int> &>(&Sensor::changed));
+            static_assert(std::is_same_v<decltype(many), std::tuple<int, QString, QList<int>>>);
+            log += QByteArray::number(std::get<2>(many).constLast());
+        };
+        run(waits());
+        QCOMPARE(log, (Log{"two", "3", "6"}));
+    }
+
+    void constSignalsAndThoseOnlyTheirClassMayEmitAreAwaited()
+    {
+        Sensor sensor;
+        Log log;
+        auto waits = [&]() -> Task<> {
+            const Sensor *constant = &sensor;
+            QTimer::singleShot(0ms, [=] { Q_EMIT constant->observed(1.5); });
+            log += QByteArray::number(co_await nextSignal(constant, &Sensor::observed));
+            QTimer::singleShot(0ms, [&] { sensor.emitGuarded(); });
+            auto both = co_await nextSignal(&sensor, &Sensor::guarded);
+            static_assert(std::is_same_v<decltype(both), std::tuple<int, QString>>);
+            log += std::get<1>(both).toUtf8();
+        };
+        run(waits());
+        QCOMPARE(log, (Log{"1.5", "guarded"}));
+        void (Sensor::*noSignal)(double) const = nullptr;
+        QVERIFY(textOf<std::invalid_argument>([&] { nextSignal(&sensor, noSignal); }).contains("null"));
     }
 
     void anInheritedSignalNeedsNoCast()

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <qmicroio/cancellable.h>
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/channel.h>
 #include <qmicroio/closescope.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/loopservicethread.h>
+#include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/scopegroup.h>
 #include <qmicroio/servicegroup.h>
@@ -15,3 +17,4 @@
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/wait.h>
 #include <qmicroio/worktracker.h>
+#include <qmicroio/whenall.h>

@@ -137,6 +137,8 @@ public:
             "QMicroIO: this type cannot be awaited. A Task can co_await a Task, the waits of QMicroIO, a QFuture, "
             "a QTimer, a QCoro::Task and what QCoro can await (include its header, such as QCoroNetworkReply).");
         waitsAt(site);
+        if (task().isCancelled())
+            task().throwCancelled(); // before it begins
         if constexpr (QCoroAwaitable<A>) {
             using Result = std::remove_cvref_t<QCoroResult<A>>;
             return QCoroAwaiter<Result>(task(), throughQCoro<A>(std::forward<A>(awaitable)));

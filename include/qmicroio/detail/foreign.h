@@ -5,6 +5,7 @@
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/errors.h>
 
+#include <QtCore/QException>
 #include <QtCore/QFuture>
 #include <QtCore/QFutureWatcher>
 
@@ -91,7 +92,8 @@ private:
 };
 
 // A QCoro coroutine cannot be interrupted and its frame may refer to ours: cancellation waits until it has ended,
-// its result is delivered, and the next wait throws.
+// its result is delivered, and the next wait throws. It has begun before it is awaited, so that holds in a cancelled scope
+// too; there the wait itself throws in the end, or a loop of such waits would never be left.
 template<class T>
 class QCoroAwaiter : public Waiter, private BridgeState<T>::Listener
 {
@@ -108,7 +110,9 @@ public:
     }
     bool await_ready()
     {
-        throwIfCancelled();
+        m_lateEntry = task().isCancelled();
+        if (task().loop().isEnding())
+            task().throwCancelled(); // nothing would ever resume us
         m_state = std::make_shared<BridgeState<T>>(task().loop().seam());
         BridgeState<T>::run(std::move(m_awaited), m_state);
         return m_state->isDone();
@@ -118,7 +122,12 @@ public:
         m_state->listener = this;
         park(leaf);
     }
-    T await_resume() { return m_state->outcome.take(); }
+    T await_resume()
+    {
+        if (m_lateEntry && !m_state->outcome.error)
+            throwIfCancelled();
+        return m_state->outcome.take();
+    }
     QString describe() const override { return QStringLiteral("a QCoro task"); }
 
 private:
@@ -126,6 +135,7 @@ private:
     void bridged() override { wake(); }
     QCoro::Task<T> m_awaited;
     std::shared_ptr<BridgeState<T>> m_state;
+    bool m_lateEntry = false;
 };
 
 // Deletion through the event loop: deleting a watcher while events for it are queued searches the whole queue, which
@@ -143,21 +153,28 @@ struct DeleteWatcherLater
 template<class T>
 using WatcherPtr = std::unique_ptr<QFutureWatcher<T>, DeleteWatcherLater<T>>;
 
+// When the wait for a cancelled future ends: at once, or when its work has.
+enum class FutureEnd { Cancelled, Finished };
+
 template<class T>
 class FutureAwaiter : public Waiter, private TimerNode
 {
 public:
-    FutureAwaiter(TaskContext &task, QFuture<T> future)
+    FutureAwaiter(TaskContext &task, QFuture<T> future, FutureEnd end = FutureEnd::Cancelled)
         : Waiter(task)
         , m_future(std::move(future))
+        , m_end(end)
     {
     }
     ~FutureAwaiter() { task().loop().removeTimer(*this); }
 
-    bool await_ready() const
+    bool await_ready()
     {
+        const bool finished = m_future.isFinished();
+        if (!finished && task().isCancelled())
+            m_future.cancel(); // as if the cancellation had come during the wait
         throwIfCancelled();
-        return m_future.isFinished();
+        return finished;
     }
     void await_suspend(std::coroutine_handle<> leaf)
     {
@@ -165,7 +182,7 @@ public:
         QObject::connect(m_watcher.get(), &QFutureWatcherBase::finished, m_watcher.get(), [this] { end(); });
         // A failing promise is first cancelled and finished right after: give it that moment to bring its exception.
         QObject::connect(m_watcher.get(), &QFutureWatcherBase::canceled, m_watcher.get(), [this] {
-            if (m_watcher && !isArmed())
+            if (m_watcher && !isArmed() && m_end == FutureEnd::Cancelled)
                 task().loop().addTimer(*this, after(now(), std::chrono::milliseconds(10)));
         });
         m_watcher->setFuture(m_future);
@@ -176,7 +193,13 @@ public:
         throwIfAborted();
         if (!m_future.isFinished())
             throw Cancelled(QStringLiteral("the awaited future was cancelled"));
-        m_future.waitForFinished(); // finished: it only rethrows
+        try {
+            m_future.waitForFinished(); // finished: it only rethrows
+        } catch (const QUnhandledException &wrapped) { // QtConcurrent's wrapping of what is no QException
+            if (const std::exception_ptr original = wrapped.exception())
+                std::rethrow_exception(original);
+            throw;
+        }
         if (m_future.isCanceled())
             throw Cancelled(QStringLiteral("the awaited future was cancelled"));
         if constexpr (!std::is_void_v<T>) {
@@ -208,6 +231,7 @@ private:
         wake();
     }
     QFuture<T> m_future;
+    FutureEnd m_end;
     WatcherPtr<T> m_watcher;
 };
 

@@ -31,6 +31,8 @@ public:
     std::source_location site() const { return m_site; }
     // Resumed for the first time, or about to be.
     bool hasBegun() const { return m_begun; }
+    // For the first frame of a child that this library starts on behalf of a call: its place is that of the call.
+    void standsFor(FrameInfo *call) { m_parent = call; }
 
 protected:
     friend class TaskContext;
