@@ -188,6 +188,12 @@ quint64 Seam::ownerToken() noexcept
     return token;
 }
 
+QString Seam::blocksFor() const
+{
+    const std::lock_guard lock(graphMutex());
+    return m_thread->waitsFor ? m_thread->waitsFor->name : QString();
+}
+
 void Seam::postRecheck(Recheckable &scope)
 {
     std::unique_lock lock(m_mutex);
