@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/detail/clock.h>
 #include <qmicroio/errors.h>
 
 #include <QtCore/QStringList>
@@ -106,6 +107,48 @@ Cancelled::Cancelled(const QString &reason, Cause cause, const QString &origin)
 {
 }
 
+QString Cancelled::path() const
+{
+    QStringList steps;
+    quint64 left = m_path;
+    for (; left != 0; left >>= detail::PathStep::Bits) {
+        QString step = detail::nameOf(detail::ScopeKind(left & detail::PathStep::KindMask));
+        if (left & detail::PathStep::Deadline)
+            step += QStringLiteral(" with a deadline");
+        if (left & detail::PathStep::Shield)
+            step += QStringLiteral(" with a shield");
+        steps += step;
+    }
+    constexpr qsizetype Most = 64 / detail::PathStep::Bits;
+    if (steps.size() == Most)
+        steps += QStringLiteral("...");
+    return steps.join(QStringLiteral(" > "));
+}
+
+QString Cancelled::describe() const
+{
+    QString text = m_reason.isEmpty() ? QStringLiteral("cancelled") : QStringLiteral("cancelled: %1").arg(m_reason);
+    const QString by = m_origin.isEmpty() ? QString() : QStringLiteral(" of %1").arg(m_origin);
+    switch (m_cause) {
+    case Cause::Request:
+        text += QStringLiteral(" (request%1)").arg(by);
+        break;
+    case Cause::Deadline:
+        text += QStringLiteral(" (deadline)");
+        break;
+    case Cause::Failure:
+        text += QStringLiteral(" (failure%1)").arg(by);
+        break;
+    }
+    if (m_when != detail::TimePoint()) {
+        const auto ago = std::chrono::duration_cast<std::chrono::milliseconds>(detail::now() - m_when);
+        text += QStringLiteral(", %1 ms ago").arg(ago.count());
+    }
+    if (const QString scopes = path(); !scopes.isEmpty())
+        text += QStringLiteral(", through ") + scopes;
+    return text;
+}
+
 QString errorText(const std::exception_ptr &error)
 {
     if (!error)
@@ -122,6 +165,19 @@ QString errorText(const std::exception_ptr &error)
 }
 
 namespace detail {
+
+QString nameOf(ScopeKind kind)
+{
+    switch (kind) {
+    case ScopeKind::Group:
+        return QStringLiteral("a group");
+    case ScopeKind::Task:
+        return QStringLiteral("a task");
+    case ScopeKind::Region:
+        break;
+    }
+    return QStringLiteral("a region");
+}
 
 bool isCancellation(const std::exception_ptr &error) noexcept
 {

@@ -44,6 +44,33 @@ struct ThreadLoop
 };
 thread_local ThreadLoop t_threadLoop;
 
+struct Registry
+{
+    std::mutex mutex;
+    std::vector<KnownLoop> loops;
+};
+
+// Leaked on purpose: loops may still end while static objects are being destroyed.
+Registry &registry()
+{
+    static auto *instance = new Registry;
+    return *instance;
+}
+
+void addToRegistry(KnownLoop loop)
+{
+    const std::lock_guard lock(registry().mutex);
+    registry().loops.push_back(std::move(loop));
+}
+
+void removeFromRegistry(const std::shared_ptr<Seam> &seam)
+{
+    const std::lock_guard lock(registry().mutex);
+    std::erase_if(registry().loops, [&](const KnownLoop &loop) {
+        return !loop.seam.owner_before(seam) && !seam.owner_before(loop.seam);
+    });
+}
+
 void closeThreadLoop()
 {
     if (t_threadLoop.loop)
@@ -157,6 +184,7 @@ Loop::Loop(std::shared_ptr<Seam> seam, Owner owner)
     : m_seam(std::move(seam))
     , m_receiver(std::make_unique<Receiver>(*this))
     , m_name(currentThreadName())
+    , m_sliceEnd(Clock::now() + Slice)
     , m_owner(owner)
 {
     // A nested event loop inside a task must still see what the outer turn has not run yet; busy-poll watches here.
@@ -164,6 +192,7 @@ Loop::Loop(std::shared_ptr<Seam> seam, Owner owner)
                                          m_receiver.get(), [this] { aboutToBlock(); });
     t_loop = this;
     m_seam->attach(m_receiver.get());
+    addToRegistry({m_name, isService(), m_seam});
 }
 
 Loop::~Loop()
@@ -418,6 +447,7 @@ void Loop::close()
     }
     QObject::disconnect(m_blockConnection);
     m_receiver->timer.stop();
+    removeFromRegistry(m_seam);
     m_seam->detach();
 }
 
@@ -443,6 +473,27 @@ void Loop::unlinkTask(LoopTask &task) noexcept
         task.m_nextInLoop->m_previousInLoop = task.m_previousInLoop;
 }
 
+void Loop::linkGroup(LoopGroup &group) noexcept
+{
+    group.m_nextInLoop = m_firstGroup;
+    if (m_firstGroup)
+        m_firstGroup->m_previousInLoop = &group;
+    m_firstGroup = &group;
+}
+
+void Loop::unlinkGroup(LoopGroup &group) noexcept
+{
+    (group.m_previousInLoop ? group.m_previousInLoop->m_nextInLoop : m_firstGroup) = group.m_nextInLoop;
+    if (group.m_nextInLoop)
+        group.m_nextInLoop->m_previousInLoop = group.m_previousInLoop;
+    group.m_previousInLoop = group.m_nextInLoop = nullptr;
+}
+
+TimePoint Loop::turnTime() const noexcept
+{
+    return m_depth > 0 ? m_sliceEnd - Slice : Clock::now();
+}
+
 LoopTask *Loop::setRunning(LoopTask *task, std::source_location site) noexcept
 {
     m_seam->lastWait.store(site, std::memory_order_relaxed);
@@ -456,6 +507,12 @@ QStringList Loop::describeTasks() const
     for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
         lines.prepend(task->describe());
     return lines;
+}
+
+std::vector<KnownLoop> knownLoops()
+{
+    const std::lock_guard lock(registry().mutex);
+    return registry().loops;
 }
 
 } // namespace QMicroIO::detail

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/diagnostics.h>
 #include <qmicroio/loopservicethread.h>
 
+#include "diagnostics_p.h"
 #include "logging_p.h"
 
 #include <QtCore/QCoreApplication>
@@ -149,7 +151,7 @@ void LoopServiceThread::runService()
 {
     detail::Loop loop(m_seam, detail::Loop::Owner::Service);
     m_context.store(loop.context(), std::memory_order_release);
-    m_group->open(loop, nullptr);
+    m_group->open(loop, nullptr, nullptr);
 
     bool mainCancelled = false;
     auto *main = new detail::MainChild(m_group, [this] { return runAsync(); });
@@ -248,33 +250,18 @@ std::chrono::nanoseconds LoopServiceThread::spinTime() const
     return core >= 0 ? std::max(busy, detail::wakeUpTime()) : busy;
 }
 
+LoopInfo LoopServiceThread::taskTree(QDeadlineTimer deadline) const
+{
+    return detail::askLoop({name(), true, m_seam}, deadline);
+}
+
 QString LoopServiceThread::describeRunning()
 {
-    struct Answer
-    {
-        detail::Gate gate;
-        QStringList lines;
-    };
-    const auto answer = std::make_shared<Answer>();
-    const bool asked = m_seam->post(
-        [answer](detail::Fate fate) {
-            if (fate == detail::Fate::Run)
-                answer->lines = detail::Loop::current()->describeTasks();
-            answer->gate.open();
-        },
-        detail::Seam::From::Inside);
-    if (!asked)
-        return QStringLiteral("its thread is ending");
-    if (!answer->gate.wait(QDeadlineTimer(100))) {
-        const std::source_location site = m_seam->lastWait.load(std::memory_order_relaxed);
-        const QString who = !m_seam->runsTask.load(std::memory_order_relaxed)
-            ? QStringLiteral("a call or an event handler")
-            : site.line() == 0 ? QStringLiteral("a task before its first wait")
-                               : QStringLiteral("a task that last waited at ") + detail::placeOf(site);
-        return QStringLiteral("code that does not return to the event loop: %1").arg(who);
-    }
-    return answer->lines.isEmpty() ? QStringLiteral("no task; its thread is ending")
-                                   : QStringLiteral("\n  ") + answer->lines.join(QStringLiteral("\n  "));
+    const LoopInfo info = taskTree(QDeadlineTimer(100));
+    if (!info.answered)
+        return info.note;
+    return info.taskCount() == 0 ? QStringLiteral("no task; its thread is ending")
+                                 : QStringLiteral("\n") + detail::limitedLines(info.toString());
 }
 
 } // namespace QMicroIO

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/detail/scope.h>
 
+#include "logging_p.h"
+
 #include <QtCore/QFileInfo>
 
 #include <string_view>
@@ -24,11 +26,14 @@ bool ScopeState::cancel(CancelInfo info)
         return false;
     if (info.origin.isEmpty() && info.cause == Cancelled::Cause::Request)
         info.origin = currentOrigin();
+    info.when = now();
     auto made = std::make_unique<CancelInfo>(std::move(info));
     CancelInfo *none = nullptr;
     if (!m_info.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel))
         return false;
-    static_cast<void>(made.release());
+    const CancelInfo *decided = made.release();
+    qCDebug(lcTask).noquote() << "cancel of" << nameOf(kind) << "|"
+                              << Cancelled(decided->reason, decided->cause, decided->origin).describe();
     std::shared_ptr<Seam> seam;
     {
         const std::lock_guard lock(m_seamMutex);
@@ -95,16 +100,32 @@ void ScopeState::leave() noexcept
     deref();
 }
 
-const CancelInfo *ScopeState::effectiveInfo() const
+const ScopeState *ScopeState::effectiveScope() const
 {
-    const CancelInfo *found = nullptr;
+    const ScopeState *found = nullptr;
     for (const ScopeState *scope = this; scope; scope = scope->m_parent) {
-        if (const CancelInfo *info = scope->info())
-            found = info;
+        if (scope->isCancelCalled())
+            found = scope;
         if (scope->m_shielded && found)
             break;
     }
     return found;
+}
+
+quint64 ScopeState::pathTo(const ScopeState &outermost) const noexcept
+{
+    quint64 path = 0;
+    for (const ScopeState *scope = this; scope; scope = scope->m_parent) {
+        quint64 step = quint64(scope->kind);
+        if (scope->deadline() != TimePoint::max())
+            step |= PathStep::Deadline;
+        if (scope->m_shielded)
+            step |= PathStep::Shield;
+        path = path << PathStep::Bits | step; // in a long path the innermost ones fall out
+        if (scope == &outermost)
+            break;
+    }
+    return path;
 }
 
 void ScopeState::setDeadline(TimePoint deadline)
@@ -177,6 +198,7 @@ void ScopeState::tellTasks()
 
 TaskContext::TaskContext(Loop &loop, ScopeState *scope)
     : m_loop(&loop)
+    , m_since(loop.turnTime())
 {
     loop.linkTask(*this);
     setScope(scope);
@@ -209,8 +231,13 @@ void TaskContext::setScope(ScopeState *scope) noexcept
 
 void TaskContext::throwCancelled() const
 {
-    if (const CancelInfo *info = m_scope ? m_scope->effectiveInfo() : nullptr)
-        throw Cancelled(info->reason, info->cause, info->origin);
+    if (const ScopeState *scope = m_scope ? m_scope->effectiveScope() : nullptr) {
+        const CancelInfo *info = scope->info();
+        Cancelled cancelled(info->reason, info->cause, info->origin);
+        cancelled.m_when = info->when;
+        cancelled.m_path = m_scope->pathTo(*scope);
+        throw cancelled;
+    }
     throw Cancelled(QStringLiteral("the event loop of %1 ended").arg(m_loop->name()));
 }
 
@@ -220,7 +247,14 @@ void TaskContext::deliverCancel()
     if (!waiter || waiter->m_asked)
         return;
     waiter->m_asked = true;
-    if (!waiter->abort())
+    QString told; // made before the wait lets go of what it describes
+    if (lcTask().isDebugEnabled())
+        told =
+            QStringLiteral("%1: cancelled in its wait for %2 at %3").arg(name(), waiter->describe(), placeOf(site()));
+    const bool ends = waiter->abort();
+    if (!told.isEmpty())
+        qCDebug(lcTask).noquote() << told << (ends ? "| it ends" : "| it cannot be interrupted and goes on");
+    if (!ends)
         return;
     waiter->m_aborted = true;
     waiter->wake();
@@ -246,10 +280,7 @@ void TaskContext::resumeFromLoop()
         suspendedFirst();
 }
 
-namespace {
-
-// Frames of this library's own coroutines, such as start(): they say nothing to the reader of a task list.
-bool isOwnHeader(const std::source_location &site)
+bool isOwnFrame(const std::source_location &site) noexcept
 {
     std::string_view file = site.file_name();
     const std::size_t slash = file.find_last_of("/\\");
@@ -259,8 +290,6 @@ bool isOwnHeader(const std::source_location &site)
     return file.ends_with("/qmicroio") || file.ends_with("\\qmicroio");
 }
 
-} // namespace
-
 QString placeOf(const std::source_location &site)
 {
     return QStringLiteral("%1:%2").arg(QFileInfo(QString::fromUtf8(site.file_name())).fileName()).arg(site.line());
@@ -268,8 +297,8 @@ QString placeOf(const std::source_location &site)
 
 std::source_location TaskContext::site() const
 {
-    const FrameInfo *frame = m_leaf;
-    while (frame && frame->parent() && isOwnHeader(frame->site()))
+    const FrameInfo *frame = m_done ? nullptr : m_leaf; // its last frame may be gone
+    while (frame && frame->parent() && isOwnFrame(frame->site()))
         frame = frame->parent();
     return frame ? frame->site() : std::source_location();
 }

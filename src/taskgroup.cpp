@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/diagnostics.h>
 #include <qmicroio/taskgroup.h>
+
+#include "diagnostics_p.h"
+#include "logging_p.h"
 
 namespace QMicroIO {
 namespace detail {
@@ -8,15 +12,18 @@ GroupState::GroupState(ScopeRef scope)
     : m_scope(std::move(scope))
     , m_face(m_scope)
 {
+    m_scope->kind = ScopeKind::Group;
 }
 
 GroupState::~GroupState() = default;
 
-void GroupState::open(Loop &loop, ScopeState *parent)
+void GroupState::open(Loop &loop, ScopeState *parent, const TaskContext *host)
 {
     m_scope->enter(loop, parent);
     m_loop = &loop;
+    m_host = host;
     m_open = true;
+    loop.linkGroup(*this);
 }
 
 void GroupState::abandon() noexcept
@@ -32,6 +39,7 @@ void GroupState::abandon() noexcept
         delete child;
     }
     m_scope->leave();
+    m_loop->unlinkGroup(*this);
     childEnded(); // tasks of other groups may wait for this one to be empty
 }
 
@@ -92,6 +100,7 @@ void GroupState::close(bool absorbs)
     m_open = false;
     m_scope->caught = m_sawCancelled && absorbs;
     m_scope->leave();
+    m_loop->unlinkGroup(*this);
 }
 
 void GroupState::addListener(EmptyListener &listener)
@@ -235,6 +244,50 @@ bool StartAwaiter::abort() noexcept
     return false;
 }
 
+class SlowExit final : public TimerNode
+{
+public:
+    SlowExit(const TaskContext &host, const GroupState &group, std::chrono::milliseconds time)
+        : m_host(host)
+        , m_group(group)
+        , m_time(time)
+    {
+        m_host.loop().addTimer(*this, after(now(), time));
+    }
+    ~SlowExit() { m_host.loop().removeTimer(*this); }
+
+private:
+    void timerFired() override
+    {
+        const CancelInfo *info = m_group.scope()->effectiveInfo();
+        qCWarning(lcTask).noquote() << "a group of" << m_host.name() << "was cancelled"
+                                    << (info && !info->reason.isEmpty() ? QStringLiteral("(%1)").arg(info->reason)
+                                                                        : QStringLiteral("(no reason given)"))
+                                    << "and has waited for its children to end for" << m_time.count() << "ms:\n"
+                                    << textOfTask(m_host);
+    }
+    const TaskContext &m_host;
+    const GroupState &m_group;
+    std::chrono::milliseconds m_time;
+};
+
+void DeleteSlowExit::operator()(SlowExit *watch) const noexcept
+{
+    delete watch;
+}
+
+void EmptyAwaiter::watchExit() noexcept
+{
+    const std::chrono::milliseconds time = slowExitWarning();
+    if (m_slowExit || time <= time.zero())
+        return;
+    try {
+        m_slowExit.reset(new SlowExit(task(), *m_group, time));
+    } catch (const std::bad_alloc &) {
+        return; // a warning less, nothing more
+    }
+}
+
 EmptyAwaiter::~EmptyAwaiter()
 {
     if (m_listening)
@@ -266,6 +319,11 @@ void EmptyAwaiter::await_suspend(std::coroutine_handle<> leaf)
     park(leaf);
     m_listening = true;
     m_group->addListener(*this);
+    if (m_kind == Kind::Exit) {
+        m_group->ending();
+        if (m_group->scope()->isEffective())
+            watchExit();
+    }
 }
 
 void EmptyAwaiter::await_resume() const
@@ -282,8 +340,10 @@ QString EmptyAwaiter::describe() const
 bool EmptyAwaiter::abort() noexcept
 {
     // Children are never left behind: they have been told as well, and the exit waits for them.
-    if (m_kind == Kind::Exit)
+    if (m_kind == Kind::Exit) {
+        watchExit();
         return false;
+    }
     m_listening = false;
     m_group->removeListener(*this);
     return true;
@@ -300,7 +360,7 @@ GroupRegion::GroupRegion(TaskContext &host)
     , m_outer(host.scope())
     , m_group(std::make_shared<GroupState>(ScopeRef::create()))
 {
-    m_group->open(host.loop(), m_outer);
+    m_group->open(host.loop(), m_outer, &host);
     host.setScope(m_group->scope().get());
 }
 

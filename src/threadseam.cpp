@@ -188,6 +188,12 @@ quint64 Seam::ownerToken() noexcept
     return token;
 }
 
+QString Seam::blocksFor() const
+{
+    const std::lock_guard lock(graphMutex());
+    return m_thread->waitsFor ? m_thread->waitsFor->name : QString();
+}
+
 void Seam::postRecheck(Recheckable &scope)
 {
     std::unique_lock lock(m_mutex);
@@ -327,20 +333,22 @@ bool Gate::wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin)
     int expected = Shut;
     if (!m_state.compare_exchange_strong(expected, Sleeping, std::memory_order_acq_rel))
         return true;
+    // Sanitizers do not see into a Qt that is built without them; the state tells them what the semaphore does.
+    const auto opened = [this] { return m_state.load(std::memory_order_acquire) == Open; };
     if (deadline.isForever()) {
         m_opened.acquire();
-        return true;
+        return opened();
     }
     do {
         const qint64 left = std::chrono::ceil<std::chrono::milliseconds>(deadline.remainingTimeAsDuration()).count();
         if (m_opened.tryAcquire(1, int(std::min<qint64>(left, std::numeric_limits<int>::max()))))
-            return true;
+            return opened();
     } while (!deadline.hasExpired());
     expected = Sleeping;
     if (m_state.compare_exchange_strong(expected, Shut, std::memory_order_acq_rel))
         return false;
     m_opened.acquire(); // the opener came just in time and is about to release it
-    return true;
+    return opened();
 }
 
 } // namespace QMicroIO::detail

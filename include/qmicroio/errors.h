@@ -6,11 +6,16 @@
 
 #include <QtCore/QString>
 
+#include <chrono>
 #include <exception>
 #include <stdexcept>
 #include <vector>
 
 namespace QMicroIO {
+
+namespace detail {
+class TaskContext;
+}
 
 /// Base of every error that this library throws, except Cancelled and the standard std::invalid_argument.
 ///
@@ -155,11 +160,22 @@ public:
     Cause cause() const { return m_cause; }
     /// The task or thread that cancelled; empty when unknown. Thread: any.
     QString origin() const { return m_origin; }
+    /// When the scope was cancelled; the epoch of the clock when unknown, as in one that was made by hand. Thread: any.
+    std::chrono::steady_clock::time_point when() const { return m_when; }
+    /// The scopes between the cancelled one and the wait, outermost first: "a region with a deadline > a group".
+    ///
+    /// Empty when unknown. Thread: any. Cost: the text is made by this call, not by the throw.
+    QString path() const;
+    /// All of the above in one line, for logs. Thread: any.
+    QString describe() const;
 
 private:
+    friend class detail::TaskContext;
     QString m_reason;
     QString m_origin;
     Cause m_cause;
+    std::chrono::steady_clock::time_point m_when{};
+    quint64 m_path = 0; // four bits a scope, see detail::PathStep
 };
 
 /// The text of any exception: what() of a std::exception, the reason of a Cancelled, a fixed text for the rest.
@@ -168,6 +184,17 @@ private:
 QMICROIO_EXPORT QString errorText(const std::exception_ptr &error);
 
 namespace detail {
+
+// How one scope stands in the path of a cancellation; the outermost one in the lowest bits.
+struct PathStep
+{
+    static constexpr unsigned Bits = 4;
+    static constexpr quint64 KindMask = 3, Deadline = 4, Shield = 8;
+};
+
+// What a scope surrounds. Never zero: a path ends where its bits are zero.
+enum class ScopeKind : quint8 { Region = 1, Group = 2, Task = 3 };
+QMICROIO_EXPORT QString nameOf(ScopeKind kind);
 
 QMICROIO_EXPORT bool isCancellation(const std::exception_ptr &error) noexcept;
 

@@ -19,6 +19,9 @@
 #include <type_traits>
 
 namespace QMicroIO {
+
+struct LoopInfo;
+
 namespace detail {
 
 QMICROIO_EXPORT void logEscaped(const std::exception_ptr &error);
@@ -335,6 +338,12 @@ public:
     /// Thread: any. Lifetime: from readiness to the end of the loop. Fails: NotRunningError outside of that.
     QObject *context() const;
 
+    /// What runs on this service's loop, and where it waits; include diagnostics.h for the result.
+    ///
+    /// Thread: any. Blocks: until the loop has answered, or the deadline. Fails: never; a loop that does not answer says so in
+    /// the result.
+    LoopInfo taskTree(QDeadlineTimer deadline = QDeadlineTimer(100)) const;
+
 protected:
     /// The service's main coroutine: prepares, calls started(), serves. stop() cancels it. The service ends when it and every
     /// child of taskGroup() have ended. The default calls started() and waits until stopped.
@@ -360,6 +369,7 @@ private:
         }
         if constexpr (detail::IsAnyTask<std::invoke_result_t<F>>) {
             auto scope = detail::ScopeRef::create();
+            scope->kind = detail::ScopeKind::Task;
             scope->enter(m_group->loop(), m_group->scope().get());
             m_group->adoptAndBegin(*new detail::SubmittedChild<F, R>(m_group, std::move(scope), std::move(submission)));
         } else {

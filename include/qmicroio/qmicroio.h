@@ -6,6 +6,7 @@
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/channel.h>
 #include <qmicroio/closescope.h>
+#include <qmicroio/diagnostics.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/offload.h>

@@ -447,6 +447,7 @@ T run(Task<T> task)
     if (loop.running())
         throw LogicError(QStringLiteral("run() inside a task would nest event loops; co_await the task instead"));
     const detail::ScopeRef scope = detail::ScopeRef::create();
+    scope->kind = detail::ScopeKind::Task;
     scope->enter(loop, nullptr);
     struct Leave
     {

@@ -38,7 +38,7 @@ namespace detail {
 class ChildBase;
 
 // What a group shares with its handles, its children and its host. Loop thread only, but for cancel().
-class QMICROIO_EXPORT GroupState : public std::enable_shared_from_this<GroupState>
+class QMICROIO_EXPORT GroupState : public LoopGroup, public std::enable_shared_from_this<GroupState>
 {
 public:
     explicit GroupState(ScopeRef scope);
@@ -46,7 +46,7 @@ public:
     GroupState(const GroupState &) = delete;
     GroupState &operator=(const GroupState &) = delete;
 
-    void open(Loop &loop, ScopeState *parent);
+    void open(Loop &loop, ScopeState *parent, const TaskContext *host);
     // Destroys what still runs; only for a frame that is destroyed in the middle of its group.
     void abandon() noexcept;
     void adopt(ChildBase &child); // the child begins in a later turn
@@ -57,6 +57,9 @@ public:
     Loop &loop() const { return *m_loop; }
     const ScopeRef &scope() const { return m_scope; }
     CancelScope &face() { return m_face; }
+    const TaskContext *host() const { return m_host; } // null: a service
+    bool isEnding() const { return m_ending; }
+    void ending() { m_ending = true; } // the body has ended
 
     void fail(std::exception_ptr error, const QString &who);
     void sawCancelled() { m_sawCancelled = true; }
@@ -89,12 +92,14 @@ private:
     ScopeRef m_scope;
     CancelScope m_face;
     Loop *m_loop = nullptr;
+    const TaskContext *m_host = nullptr;
     ChildBase *m_firstChild = nullptr;
     qsizetype m_size = 0;
     EmptyListener *m_listeners = nullptr;
     std::vector<std::exception_ptr> m_errors;
     bool m_open = false;
     bool m_sawCancelled = false;
+    bool m_ending = false;
 };
 
 // One child. Deletes itself when its coroutine has ended.
@@ -281,6 +286,13 @@ private:
     GroupState &m_group;
 };
 
+// Complains when a cancelled group does not end.
+class SlowExit;
+struct QMICROIO_EXPORT DeleteSlowExit
+{
+    void operator()(SlowExit *watch) const noexcept;
+};
+
 class QMICROIO_EXPORT EmptyAwaiter : public Waiter, private GroupState::EmptyListener
 {
 public:
@@ -300,7 +312,9 @@ public:
 private:
     bool abort() noexcept override;
     void groupIsEmpty() override;
+    void watchExit() noexcept;
     std::shared_ptr<GroupState> m_group;
+    std::unique_ptr<SlowExit, DeleteSlowExit> m_slowExit;
     Kind m_kind;
     bool m_listening = false;
 };
@@ -570,6 +584,7 @@ Task<T> TaskGroup::startIn(std::shared_ptr<detail::GroupState> group, F fn, A...
     group->requireOpen("start()");
     auto state = std::make_shared<detail::StartState<T>>();
     auto scope = detail::ScopeRef::create();
+    scope->kind = detail::ScopeKind::Task;
     // The status lives with the callable, as long as the child.
     auto call = [status = std::unique_ptr<TaskStatus<T>>(new TaskStatus<T>(group->loop(), state)), fn = std::move(fn)](
                     A &&...arguments) mutable { return std::invoke(std::move(fn), *status, std::move(arguments)...); };

@@ -29,6 +29,7 @@ class ReadyNode
 public:
     ReadyNode(const ReadyNode &) = delete;
     ReadyNode &operator=(const ReadyNode &) = delete;
+    bool isReady() const { return m_isReady; }
 
 protected:
     ReadyNode() = default;
@@ -61,6 +62,23 @@ private:
     friend class Loop;
     LoopTask *m_previousInLoop = nullptr;
     LoopTask *m_nextInLoop = nullptr;
+};
+
+// A group of tasks, as far as its loop needs to know it.
+class LoopGroup
+{
+public:
+    LoopGroup(const LoopGroup &) = delete;
+    LoopGroup &operator=(const LoopGroup &) = delete;
+
+protected:
+    LoopGroup() = default;
+    ~LoopGroup() = default;
+
+private:
+    friend class Loop;
+    LoopGroup *m_previousInLoop = nullptr;
+    LoopGroup *m_nextInLoop = nullptr;
 };
 
 class TimerNode
@@ -180,6 +198,23 @@ public:
     void unlinkTask(LoopTask &task) noexcept;
     LoopTask *running() const { return m_running; }
     LoopTask *setRunning(LoopTask *task, std::source_location site) noexcept;
+    void linkGroup(LoopGroup &group) noexcept;
+    void unlinkGroup(LoopGroup &group) noexcept;
+    // Newest first. On the loop's thread.
+    template<class Visit>
+    void forEachTask(Visit visit) const
+    {
+        for (const LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
+            visit(*task);
+    }
+    template<class Visit>
+    void forEachGroup(Visit visit) const
+    {
+        for (const LoopGroup *group = m_firstGroup; group; group = group->m_nextInLoop)
+            visit(*group);
+    }
+    // When this turn began; outside a turn, now. For time stamps that may cost nothing.
+    TimePoint turnTime() const noexcept;
     // One line for each task: name, state, where it waits and for what. On the loop's thread.
     QStringList describeTasks() const;
 
@@ -214,7 +249,18 @@ private:
     bool m_closed = false;
     LoopTask *m_firstTask = nullptr;
     LoopTask *m_running = nullptr;
+    LoopGroup *m_firstGroup = nullptr;
     std::vector<std::weak_ptr<LoopObserver>> m_observers;
 };
+
+// A loop as others may know it: its seam may be asked as long as it is there.
+struct KnownLoop
+{
+    QString name;
+    bool isService = false;
+    std::weak_ptr<Seam> seam;
+};
+// Those that exist now, oldest first. Any thread.
+QMICROIO_EXPORT std::vector<KnownLoop> knownLoops();
 
 } // namespace QMicroIO::detail

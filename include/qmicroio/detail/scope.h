@@ -44,12 +44,15 @@ protected:
 
 // "file:line", for people.
 QMICROIO_EXPORT QString placeOf(const std::source_location &site);
+// Frames of this library's own coroutines, such as start(): they say nothing to the reader of a task list.
+QMICROIO_EXPORT bool isOwnFrame(const std::source_location &site) noexcept;
 
 struct CancelInfo
 {
     QString reason;
     Cancelled::Cause cause = Cancelled::Cause::Request;
     QString origin;
+    TimePoint when{}; // filled in when it takes effect
 };
 
 // Who cancels now, for people: the running task, or else the thread.
@@ -89,7 +92,14 @@ public:
     // The cancellation that ends here is the one that nobody further out asked for as well.
     bool absorbs() const { return isCancelCalled() && !parentIsEffective(); }
     // Why a wait in this scope is cancelled: the outermost cancelled scope that is visible from here.
-    const CancelInfo *effectiveInfo() const;
+    const CancelInfo *effectiveInfo() const
+    {
+        const ScopeState *scope = effectiveScope();
+        return scope ? scope->info() : nullptr;
+    }
+    const ScopeState *effectiveScope() const;
+    // The scopes from here out to `outermost`, as a Cancelled keeps them.
+    quint64 pathTo(const ScopeState &outermost) const noexcept;
 
     void setDeadline(TimePoint deadline);
     TimePoint deadline() const { return m_deadline.load(std::memory_order_relaxed); }
@@ -101,6 +111,7 @@ public:
     void recheck() override;
 
     bool caught = false;
+    ScopeKind kind = ScopeKind::Region;
     CancelScope *face = nullptr; // the public object, while there is one
 
 private:
@@ -233,6 +244,8 @@ public:
     }
     FrameInfo *leaf() const { return m_leaf; }
     bool hasBegun() const { return m_begun; }
+    bool isDone() const { return m_done; }
+    TimePoint since() const { return m_since; } // the turn in which it was made
     std::source_location site() const final;
     QString describe() const final;
 
@@ -260,6 +273,7 @@ private:
     std::coroutine_handle<> m_next;
     QString m_name;
     int m_nesting = 0;
+    TimePoint m_since;
     bool m_hasNext = false;
     bool m_done = false;
     bool m_begun = false;

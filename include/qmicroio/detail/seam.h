@@ -232,6 +232,8 @@ public:
     bool seesArrival() const noexcept { return m_arrived.load(std::memory_order_acquire); }
 
     const std::shared_ptr<ThreadNode> &thread() const { return m_thread; }
+    // The thread that this loop's thread blocks for in a call; empty when it blocks for none.
+    QString blocksFor() const;
 
     // For those who ask why a loop does not answer: whether a task runs there, and where it last waited.
     std::atomic<bool> runsTask{false};
