@@ -29,6 +29,7 @@ class ReadyNode
 public:
     ReadyNode(const ReadyNode &) = delete;
     ReadyNode &operator=(const ReadyNode &) = delete;
+    bool isReady() const { return m_isReady; }
 
 protected:
     ReadyNode() = default;
