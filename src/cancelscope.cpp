@@ -191,5 +191,24 @@ CurrentScopeQuery::Awaiter CurrentScopeQuery::awaiter(TaskContext &task) const
     return {scope ? scope->face : nullptr};
 }
 
+TimePoint effectiveDeadlineOf(const TaskContext &task)
+{
+    if (task.isCancelled())
+        return TimePoint::min();
+    return task.scope() ? task.scope()->effectiveDeadline() : TimePoint::max();
+}
+
+bool isCancelPendingIn(const TaskContext &task)
+{
+    return task.isCancelled();
+}
+
+CancelScope *innermostCancelledOf(const TaskContext &task)
+{
+    task.loop().applyRechecks();
+    const ScopeState *scope = task.scope() ? task.scope()->innermostCancelled() : nullptr;
+    return scope ? scope->face : nullptr;
+}
+
 } // namespace detail
 } // namespace QMicroIO

@@ -5,6 +5,7 @@
 
 #include <QtCore/QFileInfo>
 
+#include <algorithm>
 #include <string_view>
 
 namespace QMicroIO::detail {
@@ -64,6 +65,7 @@ void ScopeState::enter(Loop &loop, ScopeState *parent)
         m_seam = loop.seam();
     }
     ref(); // the tree's own reference, given back in leave()
+    m_forced = parent && parent->m_forced;
     m_effective = isCancelCalled() || parentIsEffective();
     if (const TimePoint end = deadline(); end != TimePoint::max() && !isCancelCalled()) {
         if (end <= now())
@@ -149,6 +151,41 @@ void ScopeState::setShielded(bool shielded)
     m_shielded = shielded;
     if (m_loop)
         recheck();
+}
+
+void ScopeState::force(CancelInfo info)
+{
+    cancel(std::move(info));
+    for (ScopeState *scope = this; scope; scope = scope->nextInTree(this, true))
+        scope->m_forced = true;
+    for (ScopeState *scope = this; scope; scope = scope->nextInTree(this, true)) {
+        if (!std::exchange(scope->m_effective, true))
+            scope->tellTasks();
+    }
+}
+
+TimePoint ScopeState::effectiveDeadline() const
+{
+    TimePoint soonest = TimePoint::max();
+    for (const ScopeState *scope = this; scope; scope = scope->m_parent) {
+        if (scope->m_effective || scope->isCancelCalled())
+            return TimePoint::min();
+        soonest = std::min(soonest, scope->deadline());
+        if (scope->m_shielded && !scope->m_forced)
+            break;
+    }
+    return soonest;
+}
+
+const ScopeState *ScopeState::innermostCancelled() const
+{
+    for (const ScopeState *scope = this; scope; scope = scope->m_parent) {
+        if (scope->isCancelCalled())
+            return scope;
+        if (scope->m_shielded && !scope->m_forced)
+            break;
+    }
+    return nullptr;
 }
 
 void ScopeState::checkDeadline()
@@ -257,6 +294,7 @@ void TaskContext::deliverCancel()
     if (!ends)
         return;
     waiter->m_aborted = true;
+    m_throwsNext = true;
     waiter->wake();
 }
 
@@ -265,6 +303,9 @@ void TaskContext::resumeFromLoop()
     LoopTask *outer = m_loop->setRunning(this, m_leaf ? m_leaf->site() : std::source_location());
     const bool first = !m_begun;
     m_hasNext = m_begun;
+    m_onStack = true;
+    if (Q_UNLIKELY(m_throwsNext))
+        m_throwsNext = m_scope && m_scope->isForced(); // then every later wait throws as well
     if (first) {
         m_begun = true;
         begin();
@@ -274,9 +315,12 @@ void TaskContext::resumeFromLoop()
         m_next.resume();
     }
     m_loop->setRunning(outer, std::source_location());
-    if (m_done)
-        finished();
-    else if (first)
+    if (m_done) {
+        finished(); // still on the stack: the locals' destructors and those who are told run user code
+        return;
+    }
+    m_onStack = false;
+    if (first)
         suspendedFirst();
 }
 

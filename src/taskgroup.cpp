@@ -5,6 +5,8 @@
 #include "diagnostics_p.h"
 #include "logging_p.h"
 
+#include <algorithm>
+
 namespace QMicroIO {
 namespace detail {
 
@@ -17,7 +19,7 @@ GroupState::GroupState(ScopeRef scope)
 
 GroupState::~GroupState() = default;
 
-void GroupState::open(Loop &loop, ScopeState *parent, const TaskContext *host)
+void GroupState::open(Loop &loop, ScopeState *parent, TaskContext *host)
 {
     m_scope->enter(loop, parent);
     m_loop = &loop;
@@ -41,6 +43,52 @@ void GroupState::abandon() noexcept
     m_scope->leave();
     m_loop->unlinkGroup(*this);
     childEnded(); // tasks of other groups may wait for this one to be empty
+}
+
+void GroupState::destroy(ChildBase &child) noexcept
+{
+    const std::shared_ptr<GroupState> group = child.m_group;
+    child.unlink();
+    child.destroyFrames();
+    delete &child;
+    group->childEnded();
+}
+
+void GroupState::unwind(CancelInfo info) noexcept
+{
+    const std::shared_ptr<GroupState> self = shared_from_this();
+    m_open = false;
+    m_loop->applyRechecks();
+    m_scope->force(std::move(info));
+    m_scope->findTask([](TaskContext &task) {
+        if (task.parked() && task.parked()->passesCancelOn())
+            task.setThrowsNext();
+        return false;
+    });
+    const auto canGoOn = [](const TaskContext &task) {
+        return task.isReady() && task.throwsNext() && !task.isOnStack();
+    };
+    // The bound is for clean-up that never ends: it must not keep a destructor for ever.
+    constexpr int MostSteps = 1'000'000;
+    for (int steps = 0; steps < MostSteps; ++steps) {
+        TaskContext *task = m_scope->findTask(canGoOn);
+        if (!task)
+            break;
+        m_loop->forget(*task);
+        m_loop->resumeNow(*task);
+    }
+    m_scope->findTask([](TaskContext &task) {
+        for (TaskContext *inside = task.isOnStack() ? &task : nullptr; inside && inside->group();) {
+            static_cast<ChildBase *>(inside)->m_sheltered = true;
+            inside = inside->group()->host();
+        }
+        return false;
+    });
+    const auto canBeDestroyed = [](const TaskContext &task) {
+        return task.group() && !static_cast<const ChildBase &>(task).m_sheltered;
+    };
+    while (TaskContext *task = m_scope->findTask(canBeDestroyed))
+        destroy(static_cast<ChildBase &>(*task));
 }
 
 void GroupState::requireOpen(const char *call) const
@@ -79,6 +127,9 @@ void GroupState::adoptAndBegin(ChildBase &child)
 
 void GroupState::fail(std::exception_ptr error, const QString &who)
 {
+    // A body that awaited the child's handle throws on what the child threw.
+    if (std::find(m_errors.begin(), m_errors.end(), error) != m_errors.end())
+        return;
     const QString reason = QStringLiteral("%1 failed: %2").arg(who, errorText(error));
     m_errors.push_back(std::move(error));
     m_scope->cancel({reason, Cancelled::Cause::Failure, who});
@@ -130,8 +181,14 @@ ChildBase::ChildBase(std::shared_ptr<GroupState> group, ScopeState *scope)
 
 ChildBase::~ChildBase()
 {
+    unlink();
+}
+
+void ChildBase::unlink() noexcept
+{
     if (!m_adopted)
         return;
+    m_adopted = false;
     (m_previousChild ? m_previousChild->m_nextChild : m_group->m_firstChild) = m_nextChild;
     if (m_nextChild)
         m_nextChild->m_previousChild = m_previousChild;
@@ -395,15 +452,102 @@ bool GroupRegion::close()
     const ScopeRef &scope = m_group->scope();
     const bool absorbs = scope->absorbs() && !m_foreignCancelled;
     const bool fromOutside = scope->parentIsEffective() || m_group->loop().isEnding();
+    const bool forced = scope->isForced();
     m_host.setScope(m_outer);
     m_group->close(absorbs);
     if (std::vector<std::exception_ptr> errors = m_group->takeErrors(); !errors.empty())
         throw ExceptionGroup(std::move(errors));
     if (m_bodyCancelled && !absorbs)
         std::rethrow_exception(m_bodyCancelled);
-    if (m_group->hasSeenCancelled() && !absorbs && fromOutside)
+    if (forced || (m_group->hasSeenCancelled() && !absorbs && fromOutside))
         m_host.throwCancelled();
     return !m_bodyCancelled;
+}
+
+HandleBase::HandleBase(Loop &loop, ScopeRef scope)
+    : m_seam(loop.seam())
+    , m_scope(std::move(scope))
+{
+}
+
+HandleBase::~HandleBase() = default;
+
+void HandleBase::setChild(const ChildBase &child)
+{
+    m_child = &child;
+    m_name = child.name();
+}
+
+void HandleBase::ended(std::exception_ptr error, bool cancelled)
+{
+    m_child = nullptr;
+    m_done = true;
+    m_error = std::move(error);
+    m_cancelled = cancelled;
+    if (m_waiter)
+        std::exchange(m_waiter, nullptr)->wake();
+}
+
+void HandleBase::childIsGone()
+{
+    if (!m_done)
+        ended(nullptr, true);
+}
+
+HandleAwaiter::~HandleAwaiter()
+{
+    if (m_state->m_waiter == this)
+        m_state->m_waiter = nullptr;
+}
+
+bool HandleAwaiter::await_ready() const
+{
+    if (task().loop().seam() != m_state->m_seam)
+        throw LogicError(QStringLiteral("TaskHandle::result() on %1, but %2 belongs to another loop; use "
+                                        "LoopServiceThread::submit() to wait there")
+                             .arg(currentThreadName(), m_state->m_name));
+    if (m_state->m_child == &task())
+        throw LogicError(QStringLiteral("TaskHandle::result() in %1 would wait for itself; await it in another task")
+                             .arg(m_state->m_name));
+    if (m_state->m_taken)
+        throw LogicError(
+            QStringLiteral("the result of %1 was taken before; keep it where it is needed again").arg(m_state->m_name));
+    throwIfCancelled();
+    if (m_state->m_waiter)
+        throw BusyResourceError(QStringLiteral("another task waits for the result of %1").arg(m_state->m_name));
+    return m_state->m_done;
+}
+
+void HandleAwaiter::await_suspend(std::coroutine_handle<> leaf)
+{
+    park(leaf);
+    m_state->m_waiter = this;
+}
+
+void HandleAwaiter::await_resume() const
+{
+    throwIfAborted();
+    if (m_state->m_error)
+        std::rethrow_exception(m_state->m_error);
+    if (m_state->m_cancelled) {
+        const CancelInfo *info = m_state->m_scope->info();
+        throw ClosedResourceError(
+            QStringLiteral("%1 was cancelled%2")
+                .arg(m_state->m_name,
+                     info && !info->reason.isEmpty() ? QStringLiteral(": ") + info->reason : QString()));
+    }
+    m_state->m_taken = true;
+}
+
+QString HandleAwaiter::describe() const
+{
+    return QStringLiteral("the result of %1").arg(m_state->m_name);
+}
+
+bool HandleAwaiter::abort() noexcept
+{
+    m_state->m_waiter = nullptr;
+    return true;
 }
 
 } // namespace detail

@@ -340,6 +340,7 @@ private Q_SLOTS:
                 leave.acquire();
                 ended = promise.isCanceled();
             });
+            entered.acquire(); // what has not begun never runs once it is cancelled
             const auto abort = [&] {
                 future.cancel();
                 // Much later than an ordinary wait for the future would end.

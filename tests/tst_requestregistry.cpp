@@ -99,7 +99,8 @@ private Q_SLOTS:
         QTest::ignoreMessage(QtDebugMsg, QRegularExpression(QStringLiteral("request 'late' was given up")));
         QVERIFY(
             throws<TimeoutError>([&] { registry.registerRequest(QStringLiteral("late")).wait(QDeadlineTimer(0)); }));
-        QTest::ignoreMessage(QtDebugMsg, QRegularExpression(QStringLiteral("request 'lost' can no longer be answered")));
+        QTest::ignoreMessage(QtDebugMsg,
+                             QRegularExpression(QStringLiteral("request 'lost' can no longer be answered")));
         QVERIFY(throws<BrokenResourceError>([&] {
             registry.request(QStringLiteral("lost"), [](ReplyHandle<QString, int> &handle) {
                 const ReplyHandle<QString, int> gone = std::move(handle);

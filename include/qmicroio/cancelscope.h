@@ -321,6 +321,26 @@ private:
     V m_value;
 };
 
+// What a task can ask about where it stands, answered at once.
+template<class R, R (*Ask)(const TaskContext &)>
+class ScopeQuery : public AmbientBase
+{
+public:
+    ScopeQuery() { } // no aggregate: GCC 12 destroys aggregates inside co_await expressions twice
+    struct Awaiter
+    {
+        R answer;
+        bool await_ready() const noexcept { return true; }
+        void await_suspend(std::coroutine_handle<>) const noexcept { }
+        R await_resume() const noexcept { return answer; }
+    };
+    Awaiter awaiter(TaskContext &task) const { return {Ask(task)}; }
+};
+
+QMICROIO_EXPORT TimePoint effectiveDeadlineOf(const TaskContext &task);
+QMICROIO_EXPORT bool isCancelPendingIn(const TaskContext &task);
+QMICROIO_EXPORT CancelScope *innermostCancelledOf(const TaskContext &task);
+
 class CurrentScopeQuery : public AmbientBase
 {
 public:
@@ -428,6 +448,28 @@ inline detail::SleepWait sleepForever()
 inline detail::CurrentScopeQuery currentCancelScope()
 {
     return detail::CurrentScopeQuery();
+}
+
+/// co_await currentEffectiveDeadline(): the earliest deadline that can end a wait here: of the scopes around, up to a shield.
+///
+/// time_point::max(): none; time_point::min(): a wait would throw now. Suspends: never.
+inline detail::ScopeQuery<std::chrono::steady_clock::time_point, detail::effectiveDeadlineOf> currentEffectiveDeadline()
+{
+    return {};
+}
+
+/// co_await isCancelPending(): whether a wait here would throw Cancelled, shields considered. Suspends: never.
+inline detail::ScopeQuery<bool, detail::isCancelPendingIn> isCancelPending()
+{
+    return {};
+}
+
+/// co_await currentCancelledScope(): the innermost cancelled scope that makes waits here throw; null when there is none.
+///
+/// Suspends: never. Lifetime: as currentCancelScope(). Null also for a scope that has no CancelScope, such as that of start().
+inline detail::ScopeQuery<CancelScope *, detail::innermostCancelledOf> currentCancelledScope()
+{
+    return {};
 }
 
 } // namespace QMicroIO

@@ -17,5 +17,5 @@
 #include <qmicroio/task.h>
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/wait.h>
-#include <qmicroio/worktracker.h>
 #include <qmicroio/whenall.h>
+#include <qmicroio/worktracker.h>

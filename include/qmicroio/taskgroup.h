@@ -8,6 +8,8 @@
 #include <qmicroio/export.h>
 #include <qmicroio/task.h>
 
+#include <QtCore/QObject>
+#include <QtCore/QPointer>
 #include <QtCore/QString>
 
 #include <functional>
@@ -32,6 +34,8 @@ struct TaskName
 class TaskGroup;
 template<class T = void>
 class TaskStatus;
+template<class T = void>
+class TaskHandle;
 
 namespace detail {
 
@@ -46,9 +50,15 @@ public:
     GroupState(const GroupState &) = delete;
     GroupState &operator=(const GroupState &) = delete;
 
-    void open(Loop &loop, ScopeState *parent, const TaskContext *host);
+    void open(Loop &loop, ScopeState *parent, TaskContext *host);
     // Destroys what still runs; only for a frame that is destroyed in the middle of its group.
     void abandon() noexcept;
+    // Ends the children before it returns, whatever shields say: each wait throws Cancelled, and a child that waits for
+    // what cannot be interrupted, or whose wait is over already, is destroyed where it stands. Children whose code is on
+    // the stack right now end at their next wait.
+    void unwind(CancelInfo info) noexcept;
+    // The task that opened the group with withTaskGroup(); null for a service and for an ObjectTaskGroup.
+    TaskContext *host() const { return m_host; }
     void adopt(ChildBase &child); // the child begins in a later turn
     void adoptAndBegin(ChildBase &child); // for callers that the loop itself runs
     void requireOpen(const char *call) const;
@@ -57,7 +67,6 @@ public:
     Loop &loop() const { return *m_loop; }
     const ScopeRef &scope() const { return m_scope; }
     CancelScope &face() { return m_face; }
-    const TaskContext *host() const { return m_host; } // null: a service
     bool isEnding() const { return m_ending; }
     void ending() { m_ending = true; } // the body has ended
 
@@ -88,11 +97,12 @@ private:
     friend class ChildBase;
     void link(ChildBase &child) noexcept;
     void childEnded() noexcept;
+    static void destroy(ChildBase &child) noexcept;
 
     ScopeRef m_scope;
     CancelScope m_face;
     Loop *m_loop = nullptr;
-    const TaskContext *m_host = nullptr;
+    TaskContext *m_host = nullptr;
     ChildBase *m_firstChild = nullptr;
     qsizetype m_size = 0;
     EmptyListener *m_listeners = nullptr;
@@ -120,11 +130,13 @@ private:
     void finished() noexcept final;
     virtual std::exception_ptr outcome() noexcept = 0;
     virtual void destroyFrames() noexcept = 0;
+    void unlink() noexcept;
 
     std::shared_ptr<GroupState> m_group;
     ChildBase *m_previousChild = nullptr;
     ChildBase *m_nextChild = nullptr;
     bool m_adopted = false;
+    bool m_sheltered = false; // its own code, or that of a task inside it, is on the stack
 };
 
 template<class F, class... A>
@@ -260,6 +272,7 @@ public:
     void await_suspend(std::coroutine_handle<> leaf);
     void await_resume() const;
     QString describe() const override;
+    bool passesCancelOn() const noexcept override { return true; }
 
 private:
     friend class StartBase;
@@ -308,6 +321,7 @@ public:
     void await_suspend(std::coroutine_handle<> leaf);
     void await_resume() const;
     QString describe() const override;
+    bool passesCancelOn() const noexcept override { return m_kind == Kind::Exit; }
 
 private:
     bool abort() noexcept override;
@@ -357,6 +371,143 @@ private:
 };
 
 template<class R>
+struct ChildResultOf : TaskResultOf<R>
+{
+};
+template<class R>
+    requires std::is_void_v<R>
+struct ChildResultOf<R>
+{
+    using Type = void;
+};
+
+struct NoChildResult
+{
+    using Type = void;
+};
+
+// What a handle gives of what a child's function returns; void where spawn() is about to refuse the function.
+template<class F, class... A>
+struct HandleResult
+{
+    using Type = void;
+};
+template<class F, class... A>
+    requires std::is_invocable_v<F, A...>
+struct HandleResult<F, A...>
+{
+    using Returned = std::remove_cvref_t<Invoked<F, A...>>;
+    using Type = typename std::conditional_t<ChildMayReturn<Returned>, ChildResultOf<Returned>, NoChildResult>::Type;
+};
+
+class HandleAwaiter;
+
+// Between a child and its handle. Loop thread only, but for the scope's cancel().
+class QMICROIO_EXPORT HandleBase
+{
+public:
+    HandleBase(Loop &loop, ScopeRef scope);
+    HandleBase(const HandleBase &) = delete;
+    HandleBase &operator=(const HandleBase &) = delete;
+
+    const ScopeRef &scope() const { return m_scope; }
+    void setChild(const ChildBase &child);
+    void ended(std::exception_ptr error, bool cancelled);
+    // The child is destroyed, maybe in the middle of a wait.
+    void childIsGone();
+    bool isDone() const { return m_done; }
+    bool isCancelled() const { return m_cancelled; }
+
+protected:
+    ~HandleBase();
+
+private:
+    friend class HandleAwaiter;
+    std::shared_ptr<Seam> m_seam;
+    ScopeRef m_scope;
+    const ChildBase *m_child = nullptr;
+    QString m_name;
+    HandleAwaiter *m_waiter = nullptr;
+    std::exception_ptr m_error;
+    bool m_done = false;
+    bool m_cancelled = false;
+    bool m_taken = false;
+};
+
+template<class T>
+class HandleState final : public HandleBase
+{
+public:
+    using HandleBase::HandleBase;
+    std::optional<T> value;
+};
+template<>
+class HandleState<void> final : public HandleBase
+{
+public:
+    using HandleBase::HandleBase;
+};
+
+class QMICROIO_EXPORT HandleAwaiter : public Waiter
+{
+public:
+    HandleAwaiter(TaskContext &task, std::shared_ptr<HandleBase> state)
+        : Waiter(task)
+        , m_state(std::move(state))
+    {
+    }
+    ~HandleAwaiter();
+    bool await_ready() const;
+    void await_suspend(std::coroutine_handle<> leaf);
+    void await_resume() const;
+    QString describe() const override;
+
+protected:
+    HandleBase &state() const { return *m_state; }
+
+private:
+    friend class HandleBase;
+    bool abort() noexcept override;
+    std::shared_ptr<HandleBase> m_state;
+};
+
+template<class T>
+class HandleValueAwaiter final : public HandleAwaiter
+{
+public:
+    HandleValueAwaiter(TaskContext &task, std::shared_ptr<HandleState<T>> state)
+        : HandleAwaiter(task, std::move(state))
+    {
+    }
+    T await_resume()
+    {
+        HandleAwaiter::await_resume();
+        if constexpr (!std::is_void_v<T>)
+            return std::move(*static_cast<HandleState<T> &>(state()).value);
+    }
+};
+
+template<class T>
+class HandleWait : public AmbientBase
+{
+public:
+    explicit HandleWait(std::shared_ptr<HandleState<T>> state)
+        : m_state(std::move(state))
+    {
+    }
+    HandleValueAwaiter<T> awaiter(TaskContext &task) const { return {task, m_state}; }
+
+private:
+    std::shared_ptr<HandleState<T>> m_state;
+};
+
+template<class T>
+Task<> storeResult(Task<T> task, std::shared_ptr<HandleState<T>> state)
+{
+    state->value.emplace(co_await std::move(task));
+}
+
+template<class R>
 using GroupResult = std::conditional_t<std::is_void_v<R>, void, std::optional<R>>;
 
 } // namespace detail
@@ -383,13 +534,13 @@ public:
         requires(!std::is_same_v<std::decay_t<F>, TaskName>)
     void startSoon(F fn, A... args)
     {
-        spawn(QString(), std::move(fn), std::move(args)...);
+        add(QString(), std::move(fn), std::move(args)...);
     }
     /// The same under a name.
     template<class F, class... A>
     void startSoon(TaskName name, F fn, A... args)
     {
-        spawn(name.text, std::move(fn), std::move(args)...);
+        add(name.text, std::move(fn), std::move(args)...);
     }
 
     /// co_await start<T>(fn, args...): starts fn(TaskStatus<T> &, args...) and goes on when it calls started(value).
@@ -402,6 +553,22 @@ public:
     Task<T> start(F fn, A... args)
     {
         return startIn<T>(m_state, std::move(fn), std::move(args)...);
+    }
+
+    /// Starts a child as startSoon() does, and gives a handle to it: to cancel it alone, and to await its result.
+    ///
+    /// Thread: the loop's. Lifetime and Fails: as startSoon(). Cost: one more block, and one scope.
+    template<class F, class... A>
+        requires(!std::is_same_v<std::decay_t<F>, TaskName>)
+    TaskHandle<typename detail::HandleResult<F, A...>::Type> spawn(F fn, A... args)
+    {
+        return addWithHandle(QString(), std::move(fn), std::move(args)...);
+    }
+    /// The same under a name.
+    template<class F, class... A>
+    TaskHandle<typename detail::HandleResult<F, A...>::Type> spawn(TaskName name, F fn, A... args)
+    {
+        return addWithHandle(name.text, std::move(fn), std::move(args)...);
     }
 
     /// Cancels every child and the body. Thread: any. Repeat: true for the first call.
@@ -426,7 +593,7 @@ private:
     }
 
     template<class F, class... A>
-    void spawn(const QString &name, F &&fn, A &&...args)
+    void add(const QString &name, F &&fn, A &&...args)
     {
         static_assert(
             std::is_invocable_v<F, A...>,
@@ -442,6 +609,8 @@ private:
             m_state->adopt(*child);
         }
     }
+    template<class F, class... A>
+    TaskHandle<typename detail::HandleResult<F, A...>::Type> addWithHandle(const QString &name, F &&fn, A &&...args);
     template<class T, class F, class... A>
     static Task<T> startIn(std::shared_ptr<detail::GroupState> group, F fn, A... args);
 
@@ -499,6 +668,45 @@ private:
     }
     detail::Loop &m_loop;
     std::shared_ptr<detail::StartState<void>> m_state;
+};
+
+/// One child of a group, from TaskGroup::spawn().
+///
+/// Thread:   cancel(): any; everything else: the loop's. Lifetime: any; without a handle the child goes on all the same.
+/// Source:   the task handles of AnyIO and the join handles of Rust's Tokio.
+template<class T>
+class TaskHandle
+{
+public:
+    TaskHandle(TaskHandle &&) noexcept = default;
+    TaskHandle &operator=(TaskHandle &&) noexcept = default;
+
+    /// Cancels this child and what it started in groups of its own; siblings, group and host go on.
+    /// Thread: any. Repeat: true for the first call.
+    bool cancel(const QString &reason = {}) const
+    {
+        return m_state->scope()->cancel({reason, Cancelled::Cause::Request, {}});
+    }
+    /// True once the child has ended, however.
+    bool isDone() const { return m_state->isDone(); }
+    /// True once the child has ended by a cancellation.
+    bool isCancelled() const { return m_state->isCancelled(); }
+    /// co_await result(): waits for the end of the child and gives its result, moved out.
+    ///
+    /// Cancel point: yes; the child goes on then.
+    /// Fails: the child's own error, which fails the group all the same: it comes out here when somebody waits as it happens,
+    ///        and otherwise where the group is not cancelled by it; ClosedResourceError when the child was cancelled, which is
+    ///        thrown as an error because Cancelled always means the waiting task itself; BusyResourceError while another task
+    ///        waits; LogicError for a second result, in the child itself and on another loop.
+    detail::HandleWait<T> result() const { return detail::HandleWait<T>(m_state); }
+
+private:
+    friend class TaskGroup;
+    explicit TaskHandle(std::shared_ptr<detail::HandleState<T>> state)
+        : m_state(std::move(state))
+    {
+    }
+    std::shared_ptr<detail::HandleState<T>> m_state;
 };
 
 /// Opens a group, runs body(TaskGroup &) in it, and returns when the body and every child have ended.
@@ -569,7 +777,67 @@ private:
     std::shared_ptr<StartState<T>> m_state;
 };
 
+template<class T, class F, class... A>
+class HandleChild final : public Child<F, A...>
+{
+public:
+    HandleChild(std::shared_ptr<GroupState> group, std::shared_ptr<HandleState<T>> state, F &&fn, A &&...args)
+        : Child<F, A...>(group, state->scope().get(), std::move(fn), std::move(args)...)
+        , m_state(std::move(state))
+    {
+    }
+    ~HandleChild() override
+    {
+        this->setScope(nullptr);
+        m_state->scope()->leave();
+        m_state->childIsGone();
+    }
+
+private:
+    void report(std::exception_ptr error) override
+    {
+        this->loop().applyRechecks();
+        const bool absorbed = m_state->scope()->absorbs();
+        Split split = error ? splitCancelled(error) : Split{};
+        // Before the group hears of it and cancels the one who waits.
+        m_state->ended(split.rest, split.hadCancelled && !split.rest);
+        Child<F, A...>::report(absorbed ? std::move(split.rest) : std::move(error));
+    }
+    std::shared_ptr<HandleState<T>> m_state;
+};
+
 } // namespace detail
+
+template<class F, class... A>
+TaskHandle<typename detail::HandleResult<F, A...>::Type> TaskGroup::addWithHandle(const QString &name, F &&fn,
+                                                                                  A &&...args)
+{
+    using Result = typename detail::HandleResult<F, A...>::Type;
+    static_assert(
+        std::is_invocable_v<F, A...>,
+        "QMicroIO: this function cannot be called with these arguments. They are stored decayed and handed over "
+        "as rvalues: take them by value, by && or by const &.");
+    if constexpr (std::is_invocable_v<F, A...>) {
+        static_assert(detail::ChildMayReturn<std::invoke_result_t<F, A...>>,
+                      "QMicroIO: a child is a function that returns Task<>, QCoro::Task<> or void.");
+        m_state->requireOpen("spawn()");
+        auto state = std::make_shared<detail::HandleState<Result>>(m_state->loop(), detail::ScopeRef::create());
+        auto call = [state, fn = std::move(fn)](A &&...arguments) mutable {
+            if constexpr (std::is_void_v<Result>)
+                return std::invoke(std::move(fn), std::move(arguments)...);
+            else
+                return detail::storeResult<Result>(detail::asTask(std::invoke(std::move(fn), std::move(arguments)...)),
+                                                   state);
+        };
+        using Call = decltype(call);
+        state->scope()->enter(m_state->loop(), m_state->scope().get());
+        auto *child = new detail::HandleChild<Result, Call, A...>(m_state, state, std::move(call), std::move(args)...);
+        child->setName(name);
+        state->setChild(*child);
+        m_state->adopt(*child);
+        return TaskHandle<Result>(std::move(state));
+    }
+}
 
 template<class T, class F, class... A>
 Task<T> TaskGroup::startIn(std::shared_ptr<detail::GroupState> group, F fn, A... args)
@@ -600,5 +868,157 @@ Task<T> TaskGroup::startIn(std::shared_ptr<detail::GroupState> group, F fn, A...
     if constexpr (!std::is_void_v<T>)
         co_return std::move(*state->value);
 }
+
+class ObjectTaskGroup;
+
+namespace detail {
+
+// The children of an ObjectTaskGroup from one moment without any to the next. Keeps itself until the last has ended, which
+// may be after the ObjectTaskGroup.
+class QMICROIO_EXPORT ObjectChildren final : private GroupState::EmptyListener,
+                                             public std::enable_shared_from_this<ObjectChildren>
+{
+public:
+    static std::shared_ptr<ObjectChildren> open(ObjectTaskGroup &face, Loop &loop, const QString &owner);
+    const std::shared_ptr<GroupState> &group() const { return m_group; }
+    void report(const std::exception_ptr &error, const QString &who);
+    void unwind(const QString &reason);
+
+private:
+    friend class QMicroIO::ObjectTaskGroup;
+    ObjectChildren() = default;
+    void groupIsEmpty() override;
+
+    std::shared_ptr<GroupState> m_group;
+    std::shared_ptr<ObjectChildren> m_self;
+    ObjectTaskGroup *m_face = nullptr; // null once nobody is there to be told
+    QString m_owner;
+};
+
+// What fails concerns nobody but itself.
+template<class F, class... A>
+class ObjectChild final : public Child<F, A...>
+{
+public:
+    ObjectChild(std::shared_ptr<ObjectChildren> all, F &&fn, A &&...args)
+        : Child<F, A...>(all->group(), all->group()->scope().get(), std::move(fn), std::move(args)...)
+        , m_all(std::move(all))
+    {
+    }
+
+private:
+    void report(std::exception_ptr error) override
+    {
+        if (error)
+            m_all->report(error, this->name());
+    }
+    std::shared_ptr<ObjectChildren> m_all;
+};
+
+// A QCoro coroutine goes on when the child that runs it is destroyed: it keeps what it was called with.
+template<class F, class... A>
+class QCoroCall
+{
+public:
+    QCoroCall(F &&fn, A &&...args)
+        : m_call(std::make_shared<std::tuple<F, A...>>(std::move(fn), std::move(args)...))
+    {
+    }
+    QCoro::Task<> operator()() { return run(std::move(m_call)); }
+
+private:
+    static QCoro::Task<> run(std::shared_ptr<std::tuple<F, A...>> call)
+    {
+        auto task = std::apply([](F &fn, A &...args) { return std::invoke(std::move(fn), std::move(args)...); }, *call);
+        static_cast<void>(co_await std::move(task));
+    }
+    std::shared_ptr<std::tuple<F, A...>> m_call;
+};
+
+} // namespace detail
+
+/// Tasks that belong to a QObject, for classes that are no coroutines themselves: a window, a model, a controller.
+///
+/// The children do not depend on each other: one that fails is logged and announced by failed(), the others go on. Make the
+/// group the last member of its class. When it is destroyed, or its owner is, every child is cancelled and unwound before
+/// the destructor returns:
+///
+/// - each wait throws Cancelled, shields or not, so clean-up code runs; what it uses must still be there, which for a last
+///   member is the whole object. When the group outlives its owner, the owner is nothing but a QObject by then.
+/// - a child that has not begun never runs. One whose wait is over already, or cannot be interrupted (a QCoro::Task, offload()
+///   while its function runs, cancelShieldedCheckpoint()), is destroyed where it stands: its locals' destructors run, nothing
+///   else. What it waited for goes on by itself and its result is ignored: it must not refer to the child or the owner.
+/// - a child whose own code destroys the group, or runs the event loop in which that happens, gets Cancelled at its next wait.
+///
+/// Thread:   that of the owner, whose event loop runs the children; LogicError from others.
+/// Lifetime: no child of its owner, so it can be a member or a local. It ends before the event loop of its thread does.
+/// Source:   the coroutine scopes that Android binds to a screen or a view model.
+class QMICROIO_EXPORT ObjectTaskGroup : public QObject
+{
+    Q_OBJECT
+public:
+    /// Fails: std::invalid_argument without an owner; LogicError when the owner lives in another thread.
+    explicit ObjectTaskGroup(QObject *owner);
+    ~ObjectTaskGroup() override;
+
+    /// Starts fn(args...), a function that returns Task<>, QCoro::Task<> or void, as a child; see TaskGroup::startSoon().
+    ///
+    /// Suspends: never; the child begins in a later turn of the event loop. Lifetime: fn and args are kept until the child has ended.
+    /// Fails: NotRunningError once the owner is gone; LogicError from another thread.
+    template<class F, class... A>
+        requires(!std::is_same_v<std::decay_t<F>, TaskName>)
+    void startSoon(F fn, A... args)
+    {
+        add(QString(), std::move(fn), std::move(args)...);
+    }
+    /// The same under a name.
+    template<class F, class... A>
+    void startSoon(TaskName name, F fn, A... args)
+    {
+        add(name.text, std::move(fn), std::move(args)...);
+    }
+    /// Cancels the children of this moment, which end at their waits, shields honoured. The group stays usable: what is started
+    /// afterwards is not concerned. Repeat: true when there was a child that was not cancelled yet.
+    bool cancel(const QString &reason = {});
+    /// Children that have not ended.
+    qsizetype size() const;
+
+Q_SIGNALS:
+    /// A child failed with this text. Nobody else takes the error; it is logged as well (qmicroio.task). The slot may destroy
+    /// group and owner.
+    void failed(const QString &message);
+
+private:
+    friend class detail::ObjectChildren;
+    template<class F, class... A>
+    void add(const QString &name, F &&fn, A &&...args)
+    {
+        static_assert(
+            std::is_invocable_v<F, A...>,
+            "QMicroIO: this function cannot be called with these arguments. They are stored decayed and handed over "
+            "as rvalues: take them by value, by && or by const &.");
+        if constexpr (std::is_invocable_v<F, A...>) {
+            using Returned = std::invoke_result_t<F, A...>;
+            static_assert(detail::ChildMayReturn<Returned>,
+                          "QMicroIO: a child is a function that returns Task<>, QCoro::Task<> or void.");
+            const std::shared_ptr<detail::ObjectChildren> all = takesChildren();
+            if constexpr (detail::IsQCoroTask<std::remove_cvref_t<Returned>>::value) {
+                using Call = detail::QCoroCall<F, A...>;
+                adopt(name, *new detail::ObjectChild<Call>(all, Call(std::move(fn), std::move(args)...)), *all);
+            } else {
+                adopt(name, *new detail::ObjectChild<F, A...>(all, std::move(fn), std::move(args)...), *all);
+            }
+        }
+    }
+    std::shared_ptr<detail::ObjectChildren> takesChildren();
+    static void adopt(const QString &name, detail::ChildBase &child, detail::ObjectChildren &all);
+    void requireThread(const char *call) const;
+    void unwind(const QString &reason);
+
+    QPointer<QObject> m_owner;
+    bool m_ownerIsGone = false;
+    std::vector<std::shared_ptr<detail::ObjectChildren>>
+        m_children; // cancelled ones that still clean up, and the current ones
+};
 
 } // namespace QMicroIO

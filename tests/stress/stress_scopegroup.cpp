@@ -130,8 +130,9 @@ private Q_SLOTS:
                     co_await checkpointIfCancelled();
             };
             meet.arrive_and_wait();
-            for (int i = 1; !sawLatch; ++i) {
-                if (i % 512 == 0)
+            int entries = 0;
+            while (!sawLatch) {
+                if (++entries % 512 == 0)
                     std::this_thread::yield(); // the other thread may need this core
                 const bool ranToItsEnd = co_await group.run(region);
                 if (ranToItsEnd == sawLatch)

@@ -88,7 +88,7 @@ public:
     Loop *loop() const { return m_loop; }
     ScopeState *parent() const { return m_parent; }
     bool isEffective() const { return m_effective; }
-    bool parentIsEffective() const { return !m_shielded && m_parent && m_parent->m_effective; }
+    bool parentIsEffective() const { return m_parent && m_parent->m_effective && (!m_shielded || m_parent->m_forced); }
     // The cancellation that ends here is the one that nobody further out asked for as well.
     bool absorbs() const { return isCancelCalled() && !parentIsEffective(); }
     // Why a wait in this scope is cancelled: the outermost cancelled scope that is visible from here.
@@ -105,6 +105,16 @@ public:
     TimePoint deadline() const { return m_deadline.load(std::memory_order_relaxed); }
     void setShielded(bool shielded);
     bool isShielded() const { return m_shielded; }
+    // Cancels whatever is inside, shields or not, now and later: what the tasks work for is about to be gone.
+    void force(CancelInfo info);
+    bool isForced() const { return m_forced; }
+    // The first task in here and in the scopes inside, from the outside in, for which fn(task) is true.
+    template<class F>
+    TaskContext *findTask(F fn);
+    // When the next wait in here would throw for a deadline; min(): it would throw now, max(): never.
+    TimePoint effectiveDeadline() const;
+    // The innermost scope that makes a wait in here throw; null when none does.
+    const ScopeState *innermostCancelled() const;
     // A deadline that has passed counts as a cancellation even before its timer ran.
     void checkDeadline(); // any thread
     // Pushes what changed here down to the scopes and tasks inside.
@@ -125,6 +135,7 @@ private:
     bool m_entered = false;
     bool m_effective = false;
     bool m_shielded = false;
+    bool m_forced = false;
     std::atomic<CancelInfo *> m_info{nullptr};
     std::mutex m_seamMutex; // a canceller in another thread against enter() and leave()
     std::shared_ptr<Seam> m_seam;
@@ -246,6 +257,11 @@ public:
     bool hasBegun() const { return m_begun; }
     bool isDone() const { return m_done; }
     TimePoint since() const { return m_since; } // the turn in which it was made
+    // Its code stands on the thread's stack right now, maybe below a nested event loop.
+    bool isOnStack() const { return m_onStack; }
+    // When it goes on, its wait throws Cancelled.
+    bool throwsNext() const { return m_throwsNext; }
+    void setThrowsNext() { m_throwsNext = true; }
     std::source_location site() const final;
     QString describe() const final;
 
@@ -277,7 +293,21 @@ private:
     bool m_hasNext = false;
     bool m_done = false;
     bool m_begun = false;
+    bool m_onStack = false;
+    bool m_throwsNext = false;
 };
+
+template<class F>
+TaskContext *ScopeState::findTask(F fn)
+{
+    for (ScopeState *scope = this; scope; scope = scope->nextInTree(this, true)) {
+        for (TaskContext *task = scope->m_firstTask; task; task = task->m_nextInScope) {
+            if (fn(*task))
+                return task;
+        }
+    }
+    return nullptr;
+}
 
 // Base of every awaiter that parks its task. It is linked into wait lists, so it never moves.
 //
@@ -291,6 +321,8 @@ public:
     TaskContext &task() const { return m_task; }
     // What the task waits for, for people: "sleep", "receive on channel 'lines'".
     virtual QString describe() const = 0;
+    // True for a wait for other tasks that throws Cancelled once those have ended.
+    virtual bool passesCancelOn() const noexcept { return false; }
 
 protected:
     explicit Waiter(TaskContext &task)
