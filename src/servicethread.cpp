@@ -238,7 +238,7 @@ void ServiceThread::start()
         d->enter(State::Starting);
         if (d->scope.isClosed())
             d->noteClosed(); // stopped before it began: it never becomes ready
-        d->thread.reset(new WorkerThread([this] { runThread(); }));
+        d->thread = std::make_unique<WorkerThread>([this] { runThread(); });
         d->thread->setObjectName(d->name);
         thread = d->thread.get();
     }
