@@ -822,7 +822,7 @@ TaskHandle<typename detail::HandleResult<F, A...>::Type> TaskGroup::addWithHandl
                       "QMicroIO: a child is a function that returns Task<>, QCoro::Task<> or void.");
         m_state->requireOpen("spawn()");
         auto state = std::make_shared<detail::HandleState<Result>>(m_state->loop(), detail::ScopeRef::create());
-        auto call = [state, fn = std::move(fn)](A &&...arguments) mutable {
+        auto call = [state, fn = std::forward<F>(fn)](A &&...arguments) mutable {
             if constexpr (std::is_void_v<Result>)
                 return std::invoke(std::move(fn), std::move(arguments)...);
             else
@@ -1004,9 +1004,11 @@ private:
             const std::shared_ptr<detail::ObjectChildren> all = takesChildren();
             if constexpr (detail::IsQCoroTask<std::remove_cvref_t<Returned>>::value) {
                 using Call = detail::QCoroCall<F, A...>;
-                adopt(name, *new detail::ObjectChild<Call>(all, Call(std::move(fn), std::move(args)...)), *all);
+                adopt(name, *new detail::ObjectChild<Call>(all, Call(std::forward<F>(fn), std::forward<A>(args)...)),
+                      *all);
             } else {
-                adopt(name, *new detail::ObjectChild<F, A...>(all, std::move(fn), std::move(args)...), *all);
+                adopt(name, *new detail::ObjectChild<F, A...>(all, std::forward<F>(fn), std::forward<A>(args)...),
+                      *all);
             }
         }
     }

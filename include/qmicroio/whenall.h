@@ -85,7 +85,7 @@ Task<> runPart(TaskGroup group, Parts &parts, A awaitable, Give give)
 template<class A, class Give>
 void startPart(TaskGroup &group, Parts &parts, std::size_t index, A &&awaitable, Give give)
 {
-    group.startSoon(parts.name(index), &runPart<A, Give>, group, std::ref(parts), std::move(awaitable), give);
+    group.startSoon(parts.name(index), &runPart<A, Give>, group, std::ref(parts), std::forward<A>(awaitable), give);
 }
 
 } // namespace detail
