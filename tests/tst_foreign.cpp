@@ -621,9 +621,11 @@ private Q_SLOTS:
         LoopServiceThread service(QStringLiteral("worker"));
         service.start();
         service.waitStarted();
+        QSemaphore begun;
         QSemaphore unwound;
         Log log;
         auto remote = [&]() -> Task<int> {
+            begun.release();
             try {
                 co_await sleepForever();
             } catch (const Cancelled &) {
@@ -632,7 +634,11 @@ private Q_SLOTS:
             }
             co_return 0;
         };
-        auto region = [&]() -> Task<> { log += co_await endOf(service.submit(remote)); };
+        auto region = [&]() -> Task<> {
+            QFuture<int> future = service.submit(remote);
+            begun.acquire(); // what has not begun never runs once it is cancelled
+            log += co_await endOf(std::move(future));
+        };
         QVERIFY(cancelledDuring(region));
         unwound.acquire();
         QCOMPARE(log, (Log{"cancelled: enough"}));
