@@ -748,6 +748,12 @@ bool ChannelBase::isClosed(const WorkEnd &end) const
     return end.m_closed || !isOpen();
 }
 
+bool ChannelBase::isEndClosed(const WorkEnd &end) const
+{
+    const std::lock_guard lock(m_mutex);
+    return end.m_closed;
+}
+
 void ChannelBase::abandonedBy(WorkEnd &end) noexcept
 {
     if (!closeReceiver(end))
@@ -798,8 +804,7 @@ void WorkReceiveAwaiterBase::begin()
 
 bool WorkReceiveAwaiterBase::isEndClosed() const
 {
-    const std::lock_guard lock(m_kept->m_mutex);
-    return !ChannelBase::isOpenFor(m_end);
+    return m_kept->isEndClosed(m_end);
 }
 
 bool WorkReceiveAwaiterBase::sleeps(std::coroutine_handle<> leaf)

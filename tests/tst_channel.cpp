@@ -690,7 +690,7 @@ private Q_SLOTS:
         QCOMPARE(ends, 1);
     }
 
-    // Trap 24
+    // Trap 24; B153
     void drainLeavesTheItemOfAReceiveThatIsAboutToRun()
     {
         auto [sender, receiver] = createChannel<int>();

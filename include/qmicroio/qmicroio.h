@@ -5,6 +5,9 @@
 #include <qmicroio/cancellable.h>
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/channel.h>
+#include <qmicroio/channelbroadcast.h>
+#include <qmicroio/channelslot.h>
+#include <qmicroio/channelwork.h>
 #include <qmicroio/closescope.h>
 #include <qmicroio/diagnostics.h>
 #include <qmicroio/errors.h>

@@ -314,6 +314,7 @@ public:
     void bind(WorkEnd &end, Loop &loop);
     bool closeReceiver(WorkEnd &end);
     bool isClosed(const WorkEnd &end) const;
+    bool isEndClosed(const WorkEnd &end) const; // this end alone
     void abandonedBy(WorkEnd &end) noexcept;
     void loopEndedOf(WorkEnd &end);
 
@@ -495,6 +496,24 @@ public:
             case Sent::Full:
                 throwFull(hold);
             }
+        }
+        m_incoming.push(std::move(item));
+        accepted();
+        return true;
+    }
+
+    // For the sender of several channels, in whose call no item may be destroyed; the oldest one makes room for this one. False:
+    // the channel has ended.
+    bool sendDisplacing(T &&item, std::vector<T> &displaced)
+    {
+        Hold hold(*this);
+        if (!isOpen())
+            return false;
+        if (isFull(m_incoming.size())) {
+            displaced.push_back(std::move(m_incoming.front()));
+            m_incoming.pop();
+            --m_sent;
+            ++m_dropped;
         }
         m_incoming.push(std::move(item));
         accepted();
@@ -1077,7 +1096,7 @@ public:
         , m_end(std::move(end))
     {
     }
-    WorkReceiveAwaiter<T, Kind> awaiter(TaskContext &task) const { return {task, m_core, m_end}; }
+    WorkReceiveAwaiter<T, Kind> awaiter(TaskContext &task) { return {task, std::move(m_core), std::move(m_end)}; }
 
 private:
     std::shared_ptr<ChannelCore<T>> m_core;
