@@ -259,7 +259,7 @@ ChannelStats ChannelBase::stats() const
     stats.parkedSenders = m_sends.size();
     stats.parkedReceivers = m_receivers == Receivers::Many ? m_receives.size() : qsizetype(m_parked);
     stats.openSenders = m_openSenders;
-    stats.openReceivers = m_openReceivers;
+    stats.openReceivers = m_receivers == Receivers::Many ? qsizetype(m_workEnds.size()) : m_openReceivers;
     return stats;
 }
 
@@ -703,7 +703,6 @@ void ChannelBase::addReceiver(WorkEnd &end, const WorkEnd *beside)
         throw ClosedResourceError(QStringLiteral("channel %1: a closed receiver cannot be cloned").arg(label()));
     }
     m_workEnds.push_back(&end);
-    m_openReceivers = qsizetype(m_workEnds.size());
 }
 
 void ChannelBase::bind(WorkEnd &end, Loop &loop)
@@ -728,7 +727,6 @@ bool ChannelBase::closeReceiver(WorkEnd &end)
         return false;
     end.m_closed = true;
     std::erase(m_workEnds, &end);
-    m_openReceivers = qsizetype(m_workEnds.size());
     for (Parked *node = m_receives.first(); node;) {
         auto *receive = static_cast<ParkedReceive *>(node);
         node = m_receives.after(*node);

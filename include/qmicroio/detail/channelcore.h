@@ -201,7 +201,7 @@ protected:
 class ChannelBase;
 
 // One receiving end of a work channel.
-class QMICROIO_EXPORT WorkEnd : public LoopObserver, public std::enable_shared_from_this<WorkEnd>
+class QMICROIO_EXPORT WorkEnd final : public LoopObserver, public std::enable_shared_from_this<WorkEnd>
 {
 public:
     explicit WorkEnd(std::shared_ptr<ChannelBase> channel);
@@ -438,7 +438,7 @@ private:
     ParkedList m_toTell; // their wait is over, their threads are about to be told
     ParkedList m_told; // messages to their loops are under way
     qsizetype m_openSenders = 1;
-    qsizetype m_openReceivers = 1;
+    qsizetype m_openReceivers = 1; // of a channel with one
     std::vector<WorkEnd *> m_workEnds; // the open ones of a work channel
     std::unique_ptr<ChannelStatus> m_status;
     unsigned m_events = 0; // to be emitted once the lock is released
