@@ -91,8 +91,9 @@ bool ChannelBase::fail(Side side, std::exception_ptr error)
 
 void ChannelBase::finish(End end, Side side, std::exception_ptr error)
 {
+    if (!m_lost) // otherwise the end of the receiver's loop came first
+        m_endedBy = side;
     m_end = end;
-    m_endedBy = side;
     m_error = std::move(error);
     closeUp(side);
     if (m_receivers == Receivers::Many)
@@ -192,13 +193,13 @@ void ChannelBase::abandonedByReceiver() noexcept
     {
         Hold hold(*this);
         wasOpen = isOpen();
-        m_lost = true;
         m_openReceivers = 0;
         left = m_sent - m_received.load(std::memory_order_relaxed);
         if (wasOpen)
             finish(End::Closed, Side::Receiver, nullptr);
         else if (m_parked)
             wakeOne();
+        m_lost = true;
     }
     if (wasOpen)
         qCWarning(lcChannel).noquote() << "the receiver of channel" << label() << "was destroyed without close();"
@@ -209,6 +210,8 @@ void ChannelBase::abandonedByReceiver() noexcept
 void ChannelBase::loopEnded()
 {
     Hold hold(*this);
+    if (isOpen())
+        m_endedBy = Side::Receiver;
     m_lost = true;
     closeUp(Side::Receiver);
 }
@@ -358,7 +361,7 @@ bool ChannelBase::refuse(Hold &hold, const SendEnd &end)
     ++m_dropped;
     if (m_options.lateSend == LateSend::Drop)
         return false;
-    const bool byReceiver = !end.closed && (m_lost || m_endedBy == Side::Receiver);
+    const bool byReceiver = !end.closed && m_endedBy == Side::Receiver;
     const std::exception_ptr cause = m_error;
     hold.release();
     if (!byReceiver)

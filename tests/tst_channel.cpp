@@ -307,6 +307,15 @@ private Q_SLOTS:
             QVERIFY(!sender.close());
             QVERIFY(throws<std::runtime_error>([&] { run(receiveAll(receiver)); }));
         }
+        {
+            auto channel = createChannel<int>();
+            QVERIFY(channel.sender.close());
+            {
+                const ChannelReceiver<int> gone = std::move(channel.receiver);
+            }
+            // Whatever happens to the receiver afterwards: this side has closed it.
+            QVERIFY(throws<ClosedResourceError>([&] { channel.sender.sendNowait(1); }));
+        }
     }
 
     // B132
