@@ -834,8 +834,11 @@ private Q_SLOTS:
         std::atomic<bool> go{true};
         quint64 drained = 0;
         std::thread producer([&] {
-            for (int i = 0; go; ++i)
+            for (int i = 0; go; ++i) {
+                while (go && i % 64 == 0 && jobs.stats().queued > 1000)
+                    std::this_thread::yield();
                 jobs.submit({i % 100, 'x'});
+            }
         });
         for (int i = 0; i < 2000; ++i) {
             const MailboxStats stats = jobs.stats();

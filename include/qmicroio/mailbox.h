@@ -11,6 +11,7 @@
 #include <QtCore/QString>
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -347,7 +348,7 @@ private:
     static void requireOrdered(const Level &level, const char *what)
     {
         if constexpr (std::is_floating_point_v<Level>) {
-            if (level != level)
+            if (std::isnan(level))
                 throwLevelIsNan(what);
         }
     }
