@@ -4,6 +4,7 @@
 //
 // The functions below malloc are counted and not only operator new, because Qt's containers and the seam's chunks come
 // from there. Replacing them this way works with glibc only.
+#include "actorrigs.h"
 #include "rigs.h"
 
 #include <cstdlib>
@@ -80,5 +81,8 @@ int main(int argc, char **argv)
              {side<Allocations<CallSoonRig>>("qmicroio", Rounds),
               side<Allocations<QueuedInvokeRig>>("invokeMethod", Rounds),
               side<Allocations<AsioPostRig>>("asio", Rounds)});
+    addGroup("actorAllocations",
+             {side<Allocations<ActorRig<Handler::Coroutine>>>("qmicroio", Rounds),
+              side<Allocations<QueuedSlotRig>>("queuedSlot", Rounds)});
     return runGroups(argc, argv);
 }

@@ -2,6 +2,7 @@
 //
 // What crosses from one thread to another, and threads themselves.
 #include "rigs.h"
+#include "roundtrips.h"
 
 #include <concurrentqueue/concurrentqueue.h>
 
@@ -90,34 +91,6 @@ private:
 // ---------------------------------------------------------------------------------------------------------------------
 // Round trips to a thread that sleeps
 
-constexpr int RoundTrips = 500;
-// Long enough for the other thread to fall asleep, short enough for a watching one to be still awake.
-constexpr auto RoundTripPause = 25us;
-constexpr auto Watch = 50us;
-
-// The calls are made by a thread of the probe's own, since they come from a core of its choice.
-class RoundTripProbe : public LatencyProbe
-{
-public:
-    double measure() override
-    {
-        double result = 0;
-        std::thread caller([&] {
-            bindToCore(0);
-            result = LatencyProbe::measure();
-        });
-        caller.join();
-        return result;
-    }
-
-protected:
-    RoundTripProbe()
-        : LatencyProbe(RoundTrips, RoundTripPause)
-    {
-    }
-    static int coreOfTheOther(Cores cores) { return cores == Cores::Two ? 1 : 0; }
-};
-
 class CallSyncProbe : public RoundTripProbe
 {
 public:
@@ -134,25 +107,6 @@ public:
 private:
     int m_last = 0;
     RunningService m_service;
-};
-
-class BlockingInvokeProbe : public RoundTripProbe
-{
-public:
-    explicit BlockingInvokeProbe(Cores cores)
-    {
-        QMetaObject::invokeMethod(
-            m_thread.object(), [=] { bindToCore(coreOfTheOther(cores)); }, Qt::BlockingQueuedConnection);
-    }
-    void call() override
-    {
-        QMetaObject::invokeMethod(
-            m_thread.object(), [this] { return m_last + 1; }, Qt::BlockingQueuedConnection, &m_last);
-    }
-
-private:
-    int m_last = 0;
-    BareThread m_thread;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------

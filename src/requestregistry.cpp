@@ -5,6 +5,8 @@
 
 #include <qmicroio/detail/loop.h>
 
+#include <algorithm>
+
 namespace QMicroIO::detail {
 
 void throwDuplicateRequest(const QString &key)
@@ -48,6 +50,14 @@ void requireMayBlock(const char *call, const char *instead)
         QStringLiteral("%1 on the loop thread of service %2 would block the loop that may have to deliver the reply; "
                        "use %3")
             .arg(QString::fromUtf8(call), loop->name(), QString::fromUtf8(instead)));
+}
+
+std::chrono::nanoseconds timeToStayAwake(const std::atomic<int> &answersFrom, QDeadlineTimer deadline)
+{
+    const int core = currentCore();
+    if (core >= 0 && core == answersFrom.load(std::memory_order_relaxed))
+        return {};
+    return deadline.isForever() ? wakeUpTime() : std::min(wakeUpTime(), deadline.remainingTimeAsDuration());
 }
 
 std::exception_ptr registryClosedError()

@@ -183,8 +183,8 @@ private Q_SLOTS:
         answering.join();
     }
 
-    // B179, B180, trap 34
-    void anOldHandleNeverTouchesANewRequestWithItsKey()
+    // Trap 34; B179, B180
+    void trap34AnOldHandleNeverTouchesANewRequestWithItsKey()
     {
         Registry registry;
         Handle old = registry.registerRequest(A);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <qmicroio/actor.h>
 #include <qmicroio/cancellable.h>
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/channel.h>
@@ -12,6 +13,7 @@
 #include <qmicroio/diagnostics.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/loopservicethread.h>
+#include <qmicroio/mailbox.h>
 #include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/scopegroup.h>

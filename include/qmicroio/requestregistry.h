@@ -16,12 +16,12 @@
 #include <QtCore/QThread>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace QMicroIO {
 
@@ -53,6 +53,8 @@ QString keyText(const Key &key)
 [[noreturn]] QMICROIO_EXPORT void throwSomebodyWaits(const QString &key);
 // A service's own loop may be the one that has to deliver the reply.
 QMICROIO_EXPORT void requireMayBlock(const char *call, const char *instead);
+// Who waits for a reply may save a wake-up; not on the core that has to answer, though.
+QMICROIO_EXPORT std::chrono::nanoseconds timeToStayAwake(const std::atomic<int> &answersFrom, QDeadlineTimer deadline);
 QMICROIO_EXPORT std::exception_ptr registryClosedError();
 QMICROIO_EXPORT std::exception_ptr handlesDroppedError(const QString &key);
 QMICROIO_EXPORT std::exception_ptr forgottenError(const QString &key);
@@ -66,6 +68,7 @@ struct RegistryCore
 {
     using Entry = RequestEntry<Key, Value>;
     std::mutex mutex;
+    std::atomic<int> answersFrom{-1}; // the core from which the last answer to a blocked thread came
     QHash<Key, std::shared_ptr<Entry>> pending;
     bool closed = false;
     std::exception_ptr closeError;
@@ -103,6 +106,7 @@ struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Valu
     std::shared_ptr<Seam> seam;
     Listener *listener = nullptr; // its loop's thread only
     Outcome<Value> outcome; // written by the claimer, read once Done
+    RequestEntry *nextToTell = nullptr; // when everything is failed at once; the claimer's
 
     // With the lock held: takes it out of the registry and reserves the outcome for the caller.
     bool claimLocked()
@@ -131,8 +135,10 @@ struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Valu
             blocked = std::exchange(gate, nullptr);
             loop = std::exchange(seam, nullptr);
         }
-        if (blocked)
+        if (blocked) {
+            core->answersFrom.store(currentCore(), std::memory_order_relaxed);
             blocked->open();
+        }
         if (!loop)
             return;
         if (loop->isOwnThread())
@@ -202,7 +208,7 @@ struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Valu
             else
                 gate = &own;
         }
-        if (!own.wait(deadline)) {
+        if (!own.wait(deadline, timeToStayAwake(core->answersFrom, deadline))) {
             if (abandon())
                 throwRequestTimedOut(keyText(key));
             own.wait(QDeadlineTimer::Forever); // claimed: it comes now
@@ -523,21 +529,25 @@ private:
     }
     int failEverything(const std::exception_ptr &error)
     {
-        std::vector<std::shared_ptr<Entry>> claimed;
+        QHash<Key, std::shared_ptr<Entry>> all; // outlives the lock: keys are the user's
+        Entry *waitedFor = nullptr;
         {
             const std::lock_guard lock(m_core->mutex);
-            claimed.reserve(std::size_t(m_core->pending.size()));
-            const QHash<Key, std::shared_ptr<Entry>> all = std::exchange(m_core->pending, {});
-            for (const std::shared_ptr<Entry> &entry : all) {
-                if (entry->claimLocked())
-                    claimed.push_back(entry);
+            all.swap(m_core->pending);
+            for (const std::shared_ptr<Entry> &entry : std::as_const(all)) {
+                entry->state = Entry::State::Claimed;
+                entry->outcome.error = error;
+                if (entry->gate || entry->seam)
+                    entry->nextToTell = std::exchange(waitedFor, entry.get());
+                else
+                    entry->state = Entry::State::Done;
             }
         }
-        for (const std::shared_ptr<Entry> &entry : claimed) {
-            entry->outcome.error = error;
+        while (Entry *entry = waitedFor) {
+            waitedFor = entry->nextToTell;
             entry->publish();
         }
-        return int(claimed.size());
+        return int(all.size());
     }
     // After send: does anybody hold a handle now, or did one die elsewhere? Then the last one to go matters.
     static void settle(Handle &handle)
