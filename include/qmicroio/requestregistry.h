@@ -80,7 +80,7 @@ struct RegistryCore
 // One registration. Its own identity, not the key, decides whose reply it is.
 //
 // An outcome is claimed under the lock and moved in outside of it: exactly one claim succeeds, and no code of Key's or
-// Value's owner but Key's hash and comparison runs under the lock.
+// Value's owner but Key's hash and comparison runs under the lock. Model: tests/models/registry.pml, checked by tools/verify.
 template<class Key, class Value>
 struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Value>>
 {

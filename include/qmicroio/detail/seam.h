@@ -186,7 +186,7 @@ QMICROIO_EXPORT void adoptThreadNode(const std::shared_ptr<ThreadNode> &node);
 //
 // Accepting and closing happen under one lock: accepted work is run or refused, never dropped. What the lock covers
 // is the move of the work into the batch; work whose move may throw or is large is boxed before, so no foreign code
-// that can fail runs under it.
+// that can fail runs under it. Model: tests/models/seam.pml; tools/verify looks at every order of its steps.
 class QMICROIO_EXPORT Seam : public std::enable_shared_from_this<Seam>
 {
 public:
