@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include <qmicroio/cancelscope.h>
+#include <qmicroio/loopwatchdog.h>
 #include <qmicroio/taskgroup.h>
 
 #include <QCoroTask>
@@ -113,6 +114,20 @@ public:
 
 private:
     quint64 m_atOnce;
+};
+
+// The same with the loop under watch.
+class WatchedSpawnProbe : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override
+    {
+        const LoopWatchdog watchdog(std::chrono::milliseconds(100));
+        return m_spawn.run(count);
+    }
+
+private:
+    SpawnProbe m_spawn{1000};
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -250,6 +265,7 @@ int main(int argc, char **argv)
     addGroup("sleepBytes", {side<SleepBytesProbe>("qmicroio", 3), side<QCoroSleepBytesProbe>("qcoro", 3)});
     addGroup("await", {side<AwaitProbe>("qmicroio", Rounds), side<QCoroAwaitProbe>("qcoro", Rounds)});
     addGroup("spawn", {side<SpawnProbe>("thousand", Rounds, 1000), side<SpawnProbe>("single", Rounds, 1)});
+    addGroup("watchdogTasks", {side<WatchedSpawnProbe>("on", Rounds), side<SpawnProbe>("off", Rounds, 1000)});
     addGroup("cancel", {side<CancelProbe>("qmicroio", 7)});
     addGroup("sleeps", {side<SleepProbe>("qmicroio", 5), side<QCoroSleepProbe>("qcoro", 1)});
     return runGroups(argc, argv);

@@ -4,11 +4,16 @@
 #include "rigs.h"
 #include "roundtrips.h"
 
+#include <qmicroio/loopwatchdog.h>
+
 #include <concurrentqueue/concurrentqueue.h>
 
 #include <QtConcurrent/QtConcurrentRun>
 
 #include <array>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 using namespace Bench;
 using namespace QMicroIO;
@@ -229,6 +234,66 @@ private:
     const Until m_until;
 };
 
+// What a blocking call costs for being known to all others: an edge is entered and taken out again.
+class WaitEdgeProbe : public ThroughputProbe
+{
+public:
+    // The one that is waited for waits for another one, and so on.
+    explicit WaitEdgeProbe(int chain)
+    {
+        for (int i = 0; i < chain; ++i)
+            m_nodes.push_back(std::make_shared<detail::ThreadNode>());
+        for (std::size_t i = 1; i < m_nodes.size(); ++i)
+            m_nodes[i - 1]->wait.target = m_nodes[i].get();
+    }
+    double run(quint64 count) override
+    {
+        detail::Gate gate;
+        const auto begin = Clock::now();
+        for (quint64 i = 0; i < count; ++i)
+            const detail::WaitEdge edge(m_nodes.front(), "benchmark", gate);
+        return secondsSince(begin);
+    }
+
+private:
+    std::vector<std::shared_ptr<detail::ThreadNode>> m_nodes;
+};
+
+class TwoLocksProbe : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override
+    {
+        const auto begin = Clock::now();
+        for (quint64 i = 0; i < count; ++i) {
+            for (int k = 0; k < 2; ++k) {
+                const std::lock_guard lock(m_mutex);
+                m_value = m_value + 1;
+            }
+        }
+        return secondsSince(begin);
+    }
+
+private:
+    std::mutex m_mutex;
+    volatile quint64 m_value = 0;
+};
+
+// The same with every loop under watch.
+template<class Rig>
+class Watched : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override
+    {
+        const LoopWatchdog watchdog(100ms);
+        return m_rig.run(count);
+    }
+
+private:
+    Rig m_rig;
+};
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -258,5 +323,11 @@ int main(int argc, char **argv)
              {side<ServiceLifeProbe>("qmicroio", Rounds),
               side<ThreadLifeProbe>("qthread", Rounds, ThreadLifeProbe::Until::ThreadRuns),
               side<ThreadLifeProbe>("qthreadLoop", Rounds, ThreadLifeProbe::Until::LoopTurns)});
+    addGroup("waitGraph",
+             {side<WaitEdgeProbe>("qmicroio", Rounds, 1), side<TwoLocksProbe>("twoLocks", Rounds),
+              side<WaitEdgeProbe>("chainOf8", Rounds, 8)});
+    addGroup("watchdog",
+             {side<Watched<ChannelRig<Receiving::Item>>>("on", Rounds),
+              side<Throughput<ChannelRig<Receiving::Item>>>("off", Rounds)});
     return runGroups(argc, argv);
 }

@@ -285,7 +285,7 @@ public:
         try {
             std::optional<detail::WaitEdge> edge;
             if (!m_seam->isOwnThread())
-                edge.emplace(m_seam->thread(), "taskTree()");
+                edge.emplace(m_seam->thread(), "taskTree()", m_answer->gate);
             info.answered = m_answer->gate.wait(deadline);
         } catch (const DeadlockError &) {
             info.note = QStringLiteral("its thread waits for the one that asks");
@@ -314,7 +314,7 @@ private:
     void describeSilence(LoopInfo &info) const
     {
         const std::source_location site = m_seam->lastWait.load(std::memory_order_relaxed);
-        const bool runsTask = m_seam->runsTask.load(std::memory_order_relaxed);
+        const bool runsTask = m_seam->running.load(std::memory_order_relaxed) != nullptr;
         if (runsTask)
             info.lastWait = siteOf(site);
         const QString who = !runsTask ? QStringLiteral("a call or an event handler")

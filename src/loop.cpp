@@ -220,7 +220,7 @@ Loop &Loop::ensure()
                            "the task in a LoopServiceThread")
                 .arg(currentThreadName()));
     t_threadLoop.reset();
-    auto seam = std::make_shared<Seam>();
+    auto seam = std::make_shared<Seam>(currentThreadNode());
     seam->open();
     t_threadLoop.loop = std::make_unique<Loop>(std::move(seam), Owner::Thread);
     if (QCoreApplication::instance() && QThread::currentThread() == QCoreApplication::instance()->thread())
@@ -468,6 +468,7 @@ void Loop::linkTask(LoopTask &task) noexcept
 
 void Loop::unlinkTask(LoopTask &task) noexcept
 {
+    m_seam->letOthersLook();
     (task.m_previousInLoop ? task.m_previousInLoop->m_nextInLoop : m_firstTask) = task.m_nextInLoop;
     if (task.m_nextInLoop)
         task.m_nextInLoop->m_previousInLoop = task.m_previousInLoop;
@@ -497,7 +498,7 @@ TimePoint Loop::turnTime() const noexcept
 LoopTask *Loop::setRunning(LoopTask *task, std::source_location site) noexcept
 {
     m_seam->lastWait.store(site, std::memory_order_relaxed);
-    m_seam->runsTask.store(task != nullptr, std::memory_order_relaxed);
+    m_seam->running.store(task, std::memory_order_release);
     return std::exchange(m_running, task);
 }
 

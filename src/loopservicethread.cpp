@@ -108,7 +108,7 @@ private:
 
 LoopServiceThread::LoopServiceThread(const QString &name, QObject *parent)
     : ServiceThread(name, parent)
-    , m_seam(std::make_shared<detail::Seam>())
+    , m_seam(std::make_shared<detail::Seam>(threadNode()))
     , m_group(std::make_shared<detail::GroupState>(detail::ScopeRef::create()))
     , m_groupHandle(TaskGroup(m_group))
 {

@@ -66,6 +66,14 @@ std::exception_ptr registryClosedError()
         ClosedResourceError(QStringLiteral("the request registry was closed before the reply came")));
 }
 
+std::exception_ptr endOf(const CloseScope &scope)
+{
+    if (const std::exception_ptr error = scope.error())
+        return error;
+    const QString reason = scope.reason();
+    return std::make_exception_ptr(ClosedResourceError(reason.isEmpty() ? QStringLiteral("closed") : reason));
+}
+
 std::exception_ptr handlesDroppedError(const QString &key)
 {
     qCDebug(lcRequest).noquote() << "request" << key

@@ -18,6 +18,27 @@ ServiceGroup &ServiceGroup::add(ServiceThread *service)
     return *this;
 }
 
+ServiceGroup &ServiceGroup::supervise(const SupervisorOptions &options)
+{
+    if (m_supervisor)
+        throw LogicError(
+            QStringLiteral("ServiceGroup::supervise() after add() of a factory; say how to restart first"));
+    m_supervision = options;
+    return *this;
+}
+
+ServiceGroup &ServiceGroup::add(const QString &name, Supervisor::Factory make, Restart when)
+{
+    if (m_supervisor) {
+        m_supervisor->add(name, std::move(make), when);
+        return *this;
+    }
+    const auto supervisor = std::make_shared<Supervisor>(QStringLiteral("supervisor of %1").arg(name), m_supervision);
+    supervisor->add(name, std::move(make), when);
+    m_supervisor = supervisor;
+    return add(supervisor.get());
+}
+
 ServiceGroup &ServiceGroup::start()
 {
     for (ServiceThread *service : std::as_const(m_services))

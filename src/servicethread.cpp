@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <variant>
 
 namespace QMicroIO {
@@ -60,6 +61,7 @@ ServiceThread::UnhandledErrorHandler &unhandledErrorHandler()
 struct ServiceThread::Private
 {
     QString name;
+    const std::shared_ptr<detail::ThreadNode> node = std::make_shared<detail::ThreadNode>();
     std::function<void(ServiceThread &)> target;
     CloseScope scope;
     bool reraise = false;
@@ -150,7 +152,7 @@ struct ServiceThread::Private
         noteFailure(scope.error());
         if (state == State::Starting || state == State::Ready)
             enter(State::Stopping);
-        readiness.notify_all();
+        decided();
     }
 };
 
@@ -164,6 +166,7 @@ ServiceThread::ServiceThread(const QString &name, std::function<void(ServiceThre
     , d(std::make_shared<Private>())
 {
     d->name = name;
+    d->node->name = name;
     d->target = std::move(target);
     connect(
         &d->scope, &CloseScope::closedChanged, this,
@@ -210,6 +213,14 @@ void ServiceThread::shutDown() noexcept
     if (!d->scope.isClosed() || d->scope.reason() == QStringLiteral("destroyed")) {
         qCWarning(detail::lcService).noquote()
             << "service" << d->label() << "is destroyed while it runs; it was told to stop, waiting for its end";
+    }
+    std::optional<detail::WaitEdge> edge;
+    try {
+        edge.emplace(d->node, "~ServiceThread()");
+    } catch (const std::exception &error) {
+        // Its members may be in use over there, so there is nothing to do but wait.
+        qCCritical(detail::lcService).noquote()
+            << "service" << d->label() << "is destroyed by a thread that it waits for:" << error.what();
     }
     d->thread->wait();
 }
@@ -261,6 +272,7 @@ void ServiceThread::start()
 
 void ServiceThread::runThread()
 {
+    detail::adoptThreadNode(d->node);
     d->core.store(detail::currentCore(), std::memory_order_relaxed);
     std::exception_ptr error;
     try {
@@ -364,6 +376,9 @@ void ServiceThread::waitStarted(QDeadlineTimer deadline)
         throw LogicError(
             QStringLiteral("service %1: waitStarted() on its own thread would wait for itself").arg(d->label()));
     const auto decided = [this] { return d->error || d->ready || d->over || d->state == State::Stopping; };
+    std::optional<detail::WaitEdge> edge;
+    if (!decided() && !deadline.hasExpired())
+        edge.emplace(d->node, "waitStarted()", d->isDecided);
     const bool inTime = detail::waitUntil(d->readiness, lock, deadline, decided);
     // Readiness that a failure has overtaken does not count.
     if (d->error) {
@@ -409,14 +424,22 @@ bool ServiceThread::join(QDeadlineTimer deadline)
     if (!deadline.hasExpired() && d->spin(d->isOver, 2 * detail::wakeUpTime())
         && detail::spinUntil([thread] { return thread->wait(QDeadlineTimer(0)); }, detail::wakeUpTime()))
         return true;
+    if (deadline.hasExpired() || thread->isFinished())
+        return thread->wait(deadline);
+    const detail::WaitEdge edge(d->node, "join()");
     return thread->wait(deadline);
 }
 
 bool ServiceThread::joinOrLog(QDeadlineTimer deadline)
 {
-    if (join(deadline))
-        return true;
-    const QString running = describeRunning();
+    QString running;
+    try {
+        if (join(deadline))
+            return true;
+        running = describeRunning();
+    } catch (const DeadlockError &error) {
+        running = error.message();
+    }
     qCCritical(detail::lcService).noquote()
         << "service" << d->label() << "did not end in time; state" << stateName(state())
         << (d->scope.isClosed() ? QStringLiteral("(stop: %1)").arg(d->scope.reason())
@@ -434,6 +457,11 @@ ServiceThread::State ServiceThread::state() const
 QString ServiceThread::name() const
 {
     return d->name;
+}
+
+const std::shared_ptr<detail::ThreadNode> &ServiceThread::threadNode() const
+{
+    return d->node;
 }
 
 QString ServiceThread::errorString() const

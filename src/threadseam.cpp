@@ -115,11 +115,23 @@ void WorkBatch::recycle() noexcept
 
 namespace {
 
-// A thread that runs a loop goes by the node of its loop's seam, which callers know before the thread exists.
+// A service goes by a node that callers know before its thread exists.
 std::shared_ptr<ThreadNode> &threadNode()
 {
     thread_local std::shared_ptr<ThreadNode> node = std::make_shared<ThreadNode>();
     return node;
+}
+
+// With the graph's mutex held: the thread that `node` keeps waiting for, null when it waits for none.
+const ThreadNode *next(const ThreadNode *node)
+{
+    const ThreadNode::Wait &wait = node->wait;
+    return wait.target && !(wait.isOver && wait.isOver(wait.what)) ? wait.target : nullptr;
+}
+
+QString nameOf(const ThreadNode &node)
+{
+    return node.name.isEmpty() ? QStringLiteral("(unnamed)") : node.name;
 }
 
 } // namespace
@@ -134,40 +146,84 @@ QString currentThreadName()
     return QStringLiteral("thread 0x%1").arg(reinterpret_cast<quintptr>(QThread::currentThreadId()), 0, 16);
 }
 
+std::shared_ptr<ThreadNode> currentThreadNode()
+{
+    const std::shared_ptr<ThreadNode> &node = threadNode();
+    if (node->name.isEmpty()) {
+        const QString name = currentThreadName();
+        const std::lock_guard lock(graphMutex());
+        node->name = name;
+    }
+    return node;
+}
+
+void adoptThreadNode(const std::shared_ptr<ThreadNode> &node)
+{
+    threadNode() = node;
+}
+
 WaitEdge::WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call)
+    : WaitEdge(target, call, nullptr, nullptr)
+{
+}
+
+WaitEdge::WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call, const Gate &gate)
+    : WaitEdge(target, call, [](const void *what) noexcept { return static_cast<const Gate *>(what)->isOpen(); }, &gate)
+{
+}
+
+WaitEdge::WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call, const std::atomic<bool> &over)
+    : WaitEdge(
+          target, call,
+          [](const void *what) noexcept {
+              return static_cast<const std::atomic<bool> *>(what)->load(std::memory_order_acquire);
+          },
+          &over)
+{
+}
+
+WaitEdge::WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call, ThreadNode::IsOver isOver,
+                   const void *what)
     : m_self(threadNode().get())
     , m_target(target)
 {
+    if (m_self->name.isEmpty())
+        static_cast<void>(currentThreadNode());
     QStringList path;
     {
         const std::lock_guard lock(graphMutex());
+        // No cycle can stand in the graph already, since none is ever closed: the walk ends.
         bool cycle = false;
-        for (const ThreadNode *node = target.get(); node && !cycle; node = node->waitsFor)
+        for (const ThreadNode *node = target.get(); node && !cycle; node = next(node))
             cycle = node == m_self;
         if (!cycle) {
-            m_self->waitsFor = target.get();
+            m_outer = std::exchange(m_self->wait, {target.get(), call, isOver, what});
             return;
         }
-        path += currentThreadName();
-        for (const ThreadNode *node = target.get(); node; node = node->waitsFor) {
-            path += node == m_self ? path.constFirst() : node->name;
+        const QString self = nameOf(*m_self);
+        path += self;
+        QStringList calls(QString::fromUtf8(call));
+        for (const ThreadNode *node = target.get(); node; node = next(node)) {
+            path += node == m_self ? self : nameOf(*node);
             if (node == m_self)
                 break;
+            calls += QString::fromUtf8(node->wait.call);
         }
+        path = {path.join(QStringLiteral(" -> ")), calls.join(QStringLiteral(", "))};
     }
-    throw DeadlockError(QStringLiteral("%1 would wait for itself: %2; make one of these calls asynchronous (submit(), "
-                                       "callSoon())")
-                            .arg(QString::fromUtf8(call), path.join(QStringLiteral(" -> "))));
+    throw DeadlockError(QStringLiteral("%1 would wait for itself: %2 (by %3); make one of these calls asynchronous "
+                                       "(submit(), callSoon())")
+                            .arg(QString::fromUtf8(call), path.at(0), path.at(1)));
 }
 
 WaitEdge::~WaitEdge()
 {
     const std::lock_guard lock(graphMutex());
-    m_self->waitsFor = nullptr;
+    m_self->wait = m_outer;
 }
 
-Seam::Seam()
-    : m_thread(std::make_shared<ThreadNode>())
+Seam::Seam(std::shared_ptr<ThreadNode> thread)
+    : m_thread(std::move(thread))
 {
 }
 
@@ -191,7 +247,8 @@ quint64 Seam::ownerToken() noexcept
 QString Seam::blocksFor() const
 {
     const std::lock_guard lock(graphMutex());
-    return m_thread->waitsFor ? m_thread->waitsFor->name : QString();
+    const ThreadNode *other = next(m_thread.get());
+    return other ? nameOf(*other) : QString();
 }
 
 void Seam::postRecheck(Recheckable &scope)
@@ -230,9 +287,10 @@ void Seam::attach(QObject *receiver)
         m_receiver = receiver;
     }
     {
+        const QString name = currentThreadName();
         const std::lock_guard lock(graphMutex());
         threadNode() = m_thread;
-        m_thread->name = currentThreadName();
+        m_thread->name = name;
     }
     m_owner.store(ownerToken(), std::memory_order_relaxed);
     std::unique_lock lock(m_mutex);

@@ -39,6 +39,7 @@ packages_of() {
     test) echo python3 ;;
     check) echo git python3 clang-format-19 clang-tidy-19 ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
+    verify) echo spin gcc libc6-dev ;;
     *)
         echo "packages_of: no package set named $1" >&2
         return 1

@@ -13,7 +13,6 @@
 #include <qmicroio/qmicroio.h>
 
 #include <QtCore/QCoreApplication>
-#include <QtCore/QSocketNotifier>
 
 #include <cerrno>
 #include <chrono>
@@ -41,10 +40,10 @@ Amount amount(const Tally &tally)
 class Printer
 {
 public:
-    Printer(HashService &service, ChannelReceiver<HashedBatch> results, int stopSignals, ProgressBar &bar)
+    Printer(HashService &service, ChannelReceiver<HashedBatch> results, const CloseScope &stopAsked, ProgressBar &bar)
         : m_service(service)
         , m_results(std::move(results))
-        , m_stopSignals(stopSignals)
+        , m_stopAsked(stopAsked)
         , m_bar(bar)
     {
     }
@@ -53,7 +52,7 @@ public:
     Task<int> run()
     {
         const auto body = [this](TaskGroup &group) -> Task<> {
-            group.startSoon(&Printer::listenForSignals, this);
+            group.startSoon(&Printer::endWhenAsked, this);
             if (m_bar.isShown())
                 group.startSoon(&Printer::showProgress, this);
             const auto print = [this] { return printResults(); };
@@ -133,10 +132,9 @@ private:
                    m_service.isCounted() ? std::optional(amount(m_service.total())) : std::nullopt);
     }
 
-    Task<> listenForSignals()
+    Task<> endWhenAsked()
     {
-        QSocketNotifier signalled(m_stopSignals, QSocketNotifier::Read);
-        co_await nextSignal(&signalled, &QSocketNotifier::activated);
+        co_await untilClosed(m_stopAsked);
         m_interrupted = true;
         m_service.stop(QStringLiteral("interrupted"));
         // The files that are being read come to the end of their block. After that nothing new is to be printed, and a reader
@@ -148,7 +146,7 @@ private:
 
     HashService &m_service;
     ChannelReceiver<HashedBatch> m_results;
-    const int m_stopSignals;
+    const CloseScope &m_stopAsked;
     ProgressBar &m_bar;
     LineWriter m_output{Posix::StandardOutput};
     LineWriter m_errors{Posix::StandardError};
@@ -185,7 +183,7 @@ bool exists(const std::string &path)
     return true;
 }
 
-int hashAndPrint(const Options &options, int stopSignals)
+int hashAndPrint(const Options &options, const CloseScope &stopAsked)
 {
     ProgressBar bar;
     Channel<HashedBatch> results = createChannel<HashedBatch>({QStringLiteral("results"), LateSend::Drop});
@@ -193,7 +191,7 @@ int hashAndPrint(const Options &options, int stopSignals)
     service.start();
     service.waitStarted();
 
-    Printer printer(service, std::move(results.receiver), stopSignals, bar);
+    Printer printer(service, std::move(results.receiver), stopAsked, bar);
     const int code = run(printer.run());
     service.join();
     if (service.error())
@@ -214,7 +212,10 @@ int hashAndPrint(const Options &options, int stopSignals)
 int main(int argc, char **argv)
 {
     Posix::reserveStandardDescriptors();
-    const int stopSignals = Posix::catchStopSignals(Interrupted);
+    Posix::ignoreClosedPipes();
+    CloseScope stopAsked;
+    SystemSignals signals({Interrupted});
+    const SystemSignals::Binding ctrlC = signals.closes(stopAsked);
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
     QCoreApplication app(argc, argv);
 
@@ -231,7 +232,7 @@ int main(int argc, char **argv)
             if (!exists(path))
                 return wrongUse(quoted(path) + " does not exist");
         }
-        return hashAndPrint(options, stopSignals);
+        return hashAndPrint(options, stopAsked);
     } catch (const std::exception &error) {
         complain(error.what());
         return SomeTrouble;

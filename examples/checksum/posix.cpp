@@ -2,11 +2,9 @@
 #include "posix.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
-#include <ctime>
 #include <memory>
 #include <system_error>
 
@@ -211,55 +209,12 @@ void close(int descriptor)
         throwErrno();
 }
 
-namespace {
-
-// What the signal handler uses. It may run at any instant, in any thread, between any two instructions: it must not
-// allocate, lock or touch Qt.
-std::atomic<int> s_wakeDescriptor{-1};
-std::atomic<int> s_exitCode{0};
-std::atomic<std::int64_t> s_firstSignal{0};
-static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
-
-extern "C" void onStopSignal(int)
+void ignoreClosedPipes()
 {
-    const int savedErrno = errno;
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    const std::int64_t now = std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-    std::int64_t first = 0;
-    if (s_firstSignal.compare_exchange_strong(first, now)) {
-        const char byte = 1;
-        [[maybe_unused]] const ssize_t written = ::write(s_wakeDescriptor.load(), &byte, 1);
-    } else if (now - first > 250'000'000) {
-        // A person has lost patience. Sooner it is the same request delivered twice, as timeout(1) does.
-        ::_exit(s_exitCode.load());
-    }
-    errno = savedErrno;
-}
-
-} // namespace
-
-int catchStopSignals(int exitCode)
-{
-    std::array<int, 2> ends{};
-    if (::pipe(ends.data()) != 0)
-        throwErrno();
-    for (const int end : ends) {
-        ::fcntl(end, F_SETFD, FD_CLOEXEC);
-        ::fcntl(end, F_SETFL, O_NONBLOCK);
-    }
-    s_wakeDescriptor = ends[1];
-    s_exitCode = exitCode;
-
     struct sigaction action{};
     ::sigemptyset(&action.sa_mask);
-    // No SA_RESTART: a message to a terminal that somebody has stopped must not hold the program.
-    action.sa_handler = onStopSignal;
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
     action.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &action, nullptr);
-    return ends[0];
 }
 
 } // namespace Checksum::Posix

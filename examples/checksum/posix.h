@@ -80,8 +80,7 @@ void writeAll(int descriptor, std::string_view bytes);
 /// Some file systems report a full disk only here.
 void close(int descriptor);
 
-/// From now on SIGINT and SIGTERM do not kill the program: the first makes the returned descriptor readable, a later one ends
-/// the program at once with `exitCode`. SIGPIPE is ignored, so that writing to a closed pipe fails like other writing.
-int catchStopSignals(int exitCode);
+/// From now on writing to a closed pipe fails like other writing, instead of ending the program.
+void ignoreClosedPipes();
 
 } // namespace Checksum::Posix

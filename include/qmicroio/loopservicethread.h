@@ -81,6 +81,7 @@ public:
         int expected = Waiting;
         return m_phase.compare_exchange_strong(expected, GivenUp, std::memory_order_acq_rel);
     }
+    const Gate &gate() const { return m_gate; }
     bool wasRefused() const { return m_refused; }
     R take() { return m_outcome.take(); }
 
@@ -282,10 +283,10 @@ public:
                       "another thread.");
         if (seam().isOwnThread())
             return std::invoke(fn);
-        const detail::WaitEdge edge(seam().thread(), "callSync()");
         using Call = detail::SyncCall<F, Result>;
         if (deadline.isForever()) {
             Call call(std::move(fn));
+            const detail::WaitEdge edge(seam().thread(), "callSync()", call.gate());
             const std::chrono::nanoseconds spin = spinTime();
             if (!seam().post([&call](detail::Fate fate) noexcept { call.run(fate); }))
                 throwNotRunning("callSync()");
@@ -295,6 +296,7 @@ public:
             return call.take();
         }
         const auto call = std::make_shared<Call>(std::move(fn));
+        const detail::WaitEdge edge(seam().thread(), "callSync()", call->gate());
         const std::chrono::nanoseconds spin = spinTime();
         if (!seam().post([call](detail::Fate fate) noexcept { call->run(fate); }))
             throwNotRunning("callSync()");

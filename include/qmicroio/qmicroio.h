@@ -14,11 +14,14 @@
 #include <qmicroio/errors.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/mailbox.h>
+#include <qmicroio/loopwatchdog.h>
 #include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/scopegroup.h>
 #include <qmicroio/servicegroup.h>
 #include <qmicroio/servicethread.h>
+#include <qmicroio/supervisor.h>
+#include <qmicroio/systemsignals.h>
 #include <qmicroio/task.h>
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/wait.h>

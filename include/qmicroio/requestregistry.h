@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <qmicroio/closescope.h>
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/detail/seam.h>
 #include <qmicroio/errors.h>
@@ -20,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -56,6 +58,8 @@ QMICROIO_EXPORT void requireMayBlock(const char *call, const char *instead);
 // Who waits for a reply may save a wake-up; not on the core that has to answer, though.
 QMICROIO_EXPORT std::chrono::nanoseconds timeToStayAwake(const std::atomic<int> &answersFrom, QDeadlineTimer deadline);
 QMICROIO_EXPORT std::exception_ptr registryClosedError();
+// How a closed scope has ended, as one error: its own, or ClosedResourceError with the reason.
+QMICROIO_EXPORT std::exception_ptr endOf(const CloseScope &scope);
 QMICROIO_EXPORT std::exception_ptr handlesDroppedError(const QString &key);
 QMICROIO_EXPORT std::exception_ptr forgottenError(const QString &key);
 QMICROIO_EXPORT void requireError(const std::exception_ptr &error, const char *call);
@@ -71,13 +75,15 @@ struct RegistryCore
     std::atomic<int> answersFrom{-1}; // the core from which the last answer to a blocked thread came
     QHash<Key, std::shared_ptr<Entry>> pending;
     bool closed = false;
+    bool closedCleanly = false; // then closeError is what later registrations get as it is
     std::exception_ptr closeError;
+    std::shared_ptr<ThreadNode> answerer;
 };
 
 // One registration. Its own identity, not the key, decides whose reply it is.
 //
 // An outcome is claimed under the lock and moved in outside of it: exactly one claim succeeds, and no code of Key's or
-// Value's owner but Key's hash and comparison runs under the lock.
+// Value's owner but Key's hash and comparison runs under the lock. Model: tests/models/registry.pml, checked by tools/verify.
 template<class Key, class Value>
 struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Value>>
 {
@@ -200,6 +206,7 @@ struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Valu
     Value wait(QDeadlineTimer deadline)
     {
         Gate own;
+        std::shared_ptr<ThreadNode> answerer;
         {
             const std::lock_guard lock(core->mutex);
             requireFree();
@@ -207,6 +214,19 @@ struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Valu
                 own.open();
             else
                 gate = &own;
+            answerer = core->answerer;
+        }
+        std::optional<WaitEdge> edge;
+        if (answerer && !own.isOpen()) {
+            try {
+                edge.emplace(answerer, "request()", own);
+            } catch (...) {
+                const std::lock_guard lock(core->mutex);
+                if (gate) { // else the answer is on its way
+                    gate = nullptr;
+                    throw;
+                }
+            }
         }
         if (!own.wait(deadline, timeToStayAwake(core->answersFrom, deadline))) {
             if (abandon())
@@ -368,7 +388,8 @@ public:
     ///
     /// Thread: any but a service's own loop thread (LogicError: use co_await reply()). Blocks: until the answer or the deadline.
     /// Fails: the error of fail(); TimeoutError naming the key, the request is then gone; BrokenResourceError when nobody is left
-    ///        to answer; LogicError when the answer was taken before; BusyResourceError while somebody else waits.
+    ///        to answer; LogicError when the answer was taken before; BusyResourceError while somebody else waits; DeadlockError when
+    ///        the thread of answeredHere() waits for the caller's.
     Value wait(QDeadlineTimer deadline = QDeadlineTimer::Forever)
     {
         detail::requireMayBlock("ReplyHandle::wait()", "co_await reply()");
@@ -444,24 +465,35 @@ public:
         const std::shared_ptr<Entry> entry = find(key);
         return entry && entry->fail(std::move(error));
     }
+    /// Says that the calling thread gives the answers: from then on a blocking request from a thread that the answering one waits
+    /// for is a DeadlockError with the whole path, not a wait without end.
+    ///
+    /// Thread: the one that answers. Repeat: the last call counts.
+    void answeredHere()
+    {
+        std::shared_ptr<detail::ThreadNode> node = detail::currentThreadNode();
+        const std::lock_guard lock(m_core->mutex);
+        m_core->answerer.swap(node);
+    }
+    /// Closes the registry once `scope` is closed: with its error, or with ClosedResourceError and its reason.
+    ///
+    /// So the requests that a service has not answered fail with the reason for which it ends, before its thread has.
+    /// Thread: any. Lifetime: the scope may go first, or the registry. Repeat: the first of several scopes to close decides.
+    void closeWith(CloseScope &scope)
+    {
+        const auto close = [core = m_core, &scope] { closeCore(core, detail::endOf(scope), !scope.isFailed()); };
+        QObject::connect(&scope, &CloseScope::closedChanged, &scope, close, Qt::DirectConnection);
+        if (scope.isClosed())
+            close();
+    }
     /// Fails everything that is pending now; how many that were. The registry stays usable. Fails: std::invalid_argument for null.
     int failAll(std::exception_ptr error)
     {
         detail::requireError(error, "RequestRegistry::failAll()");
-        return failEverything(error);
+        return failEverything(m_core, error);
     }
     /// Fails everything that is pending (with `error`, or ClosedResourceError) and refuses later registrations. Repeat: 0.
-    int close(std::exception_ptr error = nullptr)
-    {
-        {
-            const std::lock_guard lock(m_core->mutex);
-            if (!m_core->closed) {
-                m_core->closed = true;
-                m_core->closeError = error;
-            }
-        }
-        return failEverything(error ? error : detail::registryClosedError());
-    }
+    int close(std::exception_ptr error = nullptr) { return closeCore(m_core, std::move(error), false); }
 
     /// Registers, calls send(handle) and waits for the answer.
     ///
@@ -512,7 +544,10 @@ private:
         std::unique_lock lock(core->mutex);
         if (core->closed) {
             const std::exception_ptr cause = core->closeError;
+            const bool clean = core->closedCleanly;
             lock.unlock();
+            if (clean)
+                std::rethrow_exception(cause);
             detail::throwRegistryClosed(cause);
         }
         if (core->pending.contains(entry->key)) {
@@ -527,13 +562,25 @@ private:
         const std::lock_guard lock(m_core->mutex);
         return m_core->pending.value(key);
     }
-    int failEverything(const std::exception_ptr &error)
+    static int closeCore(const std::shared_ptr<Core> &core, std::exception_ptr error, bool cleanly)
+    {
+        {
+            const std::lock_guard lock(core->mutex);
+            if (!core->closed) {
+                core->closed = true;
+                core->closedCleanly = cleanly;
+                core->closeError = error;
+            }
+        }
+        return failEverything(core, error ? error : detail::registryClosedError());
+    }
+    static int failEverything(const std::shared_ptr<Core> &core, const std::exception_ptr &error)
     {
         QHash<Key, std::shared_ptr<Entry>> all; // outlives the lock: keys are the user's
         Entry *waitedFor = nullptr;
         {
-            const std::lock_guard lock(m_core->mutex);
-            all.swap(m_core->pending);
+            const std::lock_guard lock(core->mutex);
+            all.swap(core->pending);
             for (const std::shared_ptr<Entry> &entry : std::as_const(all)) {
                 entry->state = Entry::State::Claimed;
                 entry->outcome.error = error;

@@ -1,21 +1,25 @@
-// floor 11: several services that start, stop and end as one, under one deadline
+// floor 13: several services that start, stop and end as one, under one deadline
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <qmicroio/export.h>
 #include <qmicroio/servicethread.h>
+#include <qmicroio/supervisor.h>
 
 #include <QtCore/QDeadlineTimer>
 #include <QtCore/QList>
 #include <QtCore/QString>
 
 #include <initializer_list>
+#include <memory>
 
 namespace QMicroIO {
 
 /// Services in the order in which they depend on each other.
 ///
-/// Thread: one at a time. Lifetime: owns none of them; they must outlive it. Null pointers are skipped.
+/// Services may also be given as factories: those are supervised, and restarted as supervise() says.
+/// Thread: one at a time. Lifetime: owns those made by factories only; others must outlive it. Null pointers are skipped. Copies
+/// share the supervisor.
 class QMICROIO_EXPORT ServiceGroup
 {
 public:
@@ -24,6 +28,17 @@ public:
 
     /// Adds one at the end. Thread: one at a time.
     ServiceGroup &add(ServiceThread *service);
+    /// How services given as factories are restarted. Without it, as SupervisorOptions are by default.
+    ///
+    /// Thread: one at a time. Fails: LogicError once one was added.
+    ServiceGroup &supervise(const SupervisorOptions &options);
+    /// Adds a service that is made anew for each start. All of these stand together, where the first one was added.
+    ///
+    /// Thread: one at a time. Fails: as Supervisor::add().
+    ServiceGroup &add(const QString &name, Supervisor::Factory make, Restart when = Restart::OnFailure);
+    /// What watches the services given as factories: their health, signals, and the ones that run now. Null without such.
+    /// Thread: one at a time.
+    Supervisor *supervisor() const { return m_supervisor.get(); }
     /// Starts all in order, without waiting. Fails: as ServiceThread::start(); those started before go on.
     ServiceGroup &start();
     /// Waits until all are ready. Units: one deadline for all. Blocks: until then or the deadline.
@@ -42,6 +57,8 @@ public:
 
 private:
     QList<ServiceThread *> m_services;
+    SupervisorOptions m_supervision;
+    std::shared_ptr<Supervisor> m_supervisor;
 };
 
 } // namespace QMicroIO

@@ -15,6 +15,10 @@
 
 namespace QMicroIO {
 
+namespace detail {
+class ThreadNode;
+}
+
 /// A thread that serves: its start-up failure is visible to the parent, its stop is a durable state with a reason.
 ///
 /// Thread:   the object lives where it was made; every method: any thread, unless it says otherwise.
@@ -64,7 +68,7 @@ public:
     /// Thread: any but the service's own. Blocks: until ready, failed, stopped or the deadline.
     /// Fails: StartupError with the original as cause() when it failed, now or later; with the reason when it was stopped or
     ///        returned before it was ready. TimeoutError; the service keeps running. NotRunningError before start().
-    ///        LogicError on the service's own thread.
+    ///        LogicError on the service's own thread. DeadlockError when the service waits for the caller's thread.
     void waitStarted(QDeadlineTimer deadline = QDeadlineTimer::Forever);
 
     /// Asks the service to end; durable, also before start(). The same as scope().close(reason).
@@ -73,9 +77,11 @@ public:
     virtual bool stop(const QString &reason = QStringLiteral("stop"));
     /// Waits for the thread's end; false on timeout. At once true when it was never started.
     ///
-    /// Thread: any but the service's own (LogicError). Blocks: until then or the deadline.
+    /// Thread: any but the service's own (LogicError). Blocks: until then or the deadline. Fails: DeadlockError with the whole path
+    /// when the service waits for the caller's thread; while it blocks, the service's blocking calls to the caller's thread fail so.
     bool join(QDeadlineTimer deadline = QDeadlineTimer::Forever);
-    /// The same; a timeout also logs one critical message that names what is still running and where it waits.
+    /// The same; a timeout, or a service that waits for the caller, also logs one critical message that names what is still running
+    /// and where it waits.
     /// Blocks: on a timeout up to 100 ms longer, to ask the loop.
     bool joinOrLog(QDeadlineTimer deadline = QDeadlineTimer::Forever);
 
@@ -125,6 +131,8 @@ protected:
     static QString stateName(State state);
     /// For destructors of subclasses: stops, joins and logs if the service still runs.
     void shutDown() noexcept;
+    /// How this service's thread stands in the graph of who waits for whom. Thread: any.
+    const std::shared_ptr<detail::ThreadNode> &threadNode() const;
 
 private:
     struct Private;

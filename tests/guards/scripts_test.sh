@@ -22,7 +22,7 @@ expect() {
     fi
 }
 
-for script in test demo check bench fuzz; do
+for script in test demo check bench fuzz verify; do
     expect 0 "Usage: tools/$script" "$tools/$script" --help
     expect 2 "Usage: tools/$script" "$tools/$script" --no-such-option
 done

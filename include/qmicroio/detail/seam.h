@@ -135,42 +135,65 @@ private:
     std::size_t m_count = 0;
 };
 
-// One thread in the graph of blocking calls.
+class Gate;
+class LoopTask;
+
+// One thread in the graph of blocking calls. What it waits for is guarded by the graph's mutex.
 class ThreadNode
 {
 public:
-    QString name;
-    ThreadNode *waitsFor = nullptr; // guarded by the graph's mutex
+    // Whether what it waits for has come, although it may still be asleep: from then on nobody is kept waiting by it.
+    using IsOver = bool (*)(const void *what) noexcept;
+    struct Wait
+    {
+        ThreadNode *target = nullptr;
+        const char *call = nullptr;
+        IsOver isOver = nullptr;
+        const void *what = nullptr;
+    };
+    QString name; // written by its own thread, or before that begins
+    Wait wait;
 };
 
 // While it lives, this thread is known to wait for `target`. Throws DeadlockError when that would close a cycle.
+//
+// The wait counts until what is given with it is open (set): the thread that answers may go on and call the waiter before that
+// has woken up. Without it the wait counts until the edge dies. What is given outlives the edge.
 class QMICROIO_EXPORT WaitEdge
 {
 public:
     WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call);
+    WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call, const Gate &gate);
+    WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call, const std::atomic<bool> &over);
     ~WaitEdge();
     WaitEdge(const WaitEdge &) = delete;
     WaitEdge &operator=(const WaitEdge &) = delete;
 
 private:
+    WaitEdge(const std::shared_ptr<ThreadNode> &target, const char *call, ThreadNode::IsOver isOver, const void *what);
     ThreadNode *m_self;
     std::shared_ptr<ThreadNode> m_target;
+    ThreadNode::Wait m_outer; // of a call around this one, below a nested event loop
 };
 
 QMICROIO_EXPORT QString currentThreadName();
+// By which others know that this thread waits.
+QMICROIO_EXPORT std::shared_ptr<ThreadNode> currentThreadNode();
+// For a thread whose node was known before it began.
+QMICROIO_EXPORT void adoptThreadNode(const std::shared_ptr<ThreadNode> &node);
 
 // The entrance to one loop, usable before the loop exists and after it has ended.
 //
 // Accepting and closing happen under one lock: accepted work is run or refused, never dropped. What the lock covers
 // is the move of the work into the batch; work whose move may throw or is large is boxed before, so no foreign code
-// that can fail runs under it.
+// that can fail runs under it. Model: tests/models/seam.pml; tools/verify looks at every order of its steps.
 class QMICROIO_EXPORT Seam : public std::enable_shared_from_this<Seam>
 {
 public:
     enum class Admit { Everyone, OwnThread, Nobody };
     enum class From { Anyone, Inside }; // Inside: wake-ups that must reach the loop until its very end
 
-    Seam();
+    explicit Seam(std::shared_ptr<ThreadNode> thread = std::make_shared<ThreadNode>());
     ~Seam();
     Seam(const Seam &) = delete;
     Seam &operator=(const Seam &) = delete;
@@ -236,8 +259,24 @@ public:
     QString blocksFor() const;
 
     // For those who ask why a loop does not answer: whether a task runs there, and where it last waited.
-    std::atomic<bool> runsTask{false};
+    std::atomic<const LoopTask *> running{nullptr};
     std::atomic<std::source_location> lastWait{std::source_location()};
+
+    // A loop that seems to be stuck may be looked at from another thread: who does so announces it, looks a while later, and
+    // takes it back. In between no task is destroyed that `running` was just read to be.
+    std::atomic<int> onlookers{0};
+    void letOthersLook()
+    {
+        if (Q_UNLIKELY(onlookers.load(std::memory_order_acquire) > 0))
+            const std::lock_guard lock(m_lookMutex);
+    }
+    template<class Look>
+    void lookAtRunning(Look look)
+    {
+        const std::lock_guard lock(m_lookMutex);
+        if (const LoopTask *task = running.load(std::memory_order_acquire))
+            look(*task);
+    }
 
 private:
     static quint64 ownerToken() noexcept;
@@ -270,6 +309,7 @@ private:
 
     std::mutex m_receiverMutex; // keeps the receiver alive while a sender posts to it
     QObject *m_receiver = nullptr;
+    std::mutex m_lookMutex;
 
     const std::shared_ptr<ThreadNode> m_thread;
 };
@@ -310,6 +350,7 @@ public:
     void open() noexcept;
     // Spins for `spin`, then sleeps; false when the deadline passed first.
     bool wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin = {});
+    bool isOpen() const noexcept { return m_state.load(std::memory_order_acquire) == Open; }
 
 private:
     enum State { Shut, Sleeping, Open };
