@@ -11,6 +11,7 @@
 #include <QCoroTimer>
 
 #include <QtCore/QEventLoop>
+#include <QtCore/QTimer>
 
 #include <malloc.h>
 
@@ -135,10 +136,10 @@ private:
 
 constexpr int Sleepers = 100'000;
 
-// Spread over one second, in no order.
-std::chrono::microseconds timeOf(int sleeper)
+// Spread over one second, in no order, however many there are.
+std::chrono::microseconds timeOf(int sleeper, int all)
 {
-    return std::chrono::microseconds(quint64(sleeper) * 7919 % 1'000'000);
+    return std::chrono::microseconds(quint64(sleeper) * 7919 % quint64(all) * 1'000'000 / quint64(all));
 }
 
 Task<> sleepFor(std::chrono::microseconds span)
@@ -149,18 +150,54 @@ Task<> sleepFor(std::chrono::microseconds span)
 class SleepProbe : public Probe
 {
 public:
+    explicit SleepProbe(int sleepers)
+        : m_sleepers(sleepers)
+    {
+    }
     void warmUp() override { }
     double measure() override
     {
         const auto begin = Clock::now();
-        auto body = [](TaskGroup &group) -> Task<> {
-            for (int i = 0; i < Sleepers; ++i)
-                group.startSoon(&sleepFor, timeOf(i));
+        auto body = [this](TaskGroup &group) -> Task<> {
+            for (int i = 0; i < m_sleepers; ++i)
+                group.startSoon(&sleepFor, timeOf(i, m_sleepers));
             co_return;
         };
         QMicroIO::run(withTaskGroup(body));
         return secondsSince(begin) * 1e9;
     }
+
+private:
+    const int m_sleepers;
+};
+
+// What a program without coroutines does.
+class TimerSleepProbe : public Probe
+{
+public:
+    explicit TimerSleepProbe(int sleepers)
+        : m_sleepers(sleepers)
+    {
+    }
+    void warmUp() override { }
+    double measure() override
+    {
+        const auto begin = Clock::now();
+        QEventLoop loop;
+        int left = m_sleepers;
+        for (int i = 0; i < m_sleepers; ++i) {
+            const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(timeOf(i, m_sleepers));
+            QTimer::singleShot(span, Qt::PreciseTimer, &loop, [&] {
+                if (--left == 0)
+                    loop.quit();
+            });
+        }
+        loop.exec();
+        return secondsSince(begin) * 1e9;
+    }
+
+private:
+    const int m_sleepers;
 };
 
 QCoro::Task<> qcoroSleep(std::chrono::microseconds span, int &left, QEventLoop &loop)
@@ -174,17 +211,24 @@ QCoro::Task<> qcoroSleep(std::chrono::microseconds span, int &left, QEventLoop &
 class QCoroSleepProbe : public Probe
 {
 public:
+    explicit QCoroSleepProbe(int sleepers)
+        : m_sleepers(sleepers)
+    {
+    }
     void warmUp() override { }
     double measure() override
     {
         const auto begin = Clock::now();
         QEventLoop loop;
-        int left = Sleepers;
-        for (int i = 0; i < Sleepers; ++i)
-            qcoroSleep(timeOf(i), left, loop);
+        int left = m_sleepers;
+        for (int i = 0; i < m_sleepers; ++i)
+            qcoroSleep(timeOf(i, m_sleepers), left, loop);
         loop.exec();
         return secondsSince(begin) * 1e9;
     }
+
+private:
+    const int m_sleepers;
 };
 
 class CancelProbe : public Probe
@@ -267,6 +311,13 @@ int main(int argc, char **argv)
     addGroup("spawn", {side<SpawnProbe>("thousand", Rounds, 1000), side<SpawnProbe>("single", Rounds, 1)});
     addGroup("watchdogTasks", {side<WatchedSpawnProbe>("on", Rounds), side<SpawnProbe>("off", Rounds, 1000)});
     addGroup("cancel", {side<CancelProbe>("qmicroio", 7)});
-    addGroup("sleeps", {side<SleepProbe>("qmicroio", 5), side<QCoroSleepProbe>("qcoro", 1)});
+    addGroup("sleeps", {side<SleepProbe>("qmicroio", 5, Sleepers), side<QCoroSleepProbe>("qcoro", 1, Sleepers)});
+    addGroup("sleepsOfMany", {side<SleepProbe>("qmicroio", 3, 10 * Sleepers)});
+    // Cost against count, at sizes that each side can bear.
+    for (const int sleepers : {1'000, 3'000, 10'000, 30'000}) {
+        addGroup("sleeps" + std::to_string(sleepers),
+                 {side<SleepProbe>("qmicroio", 1, sleepers), side<QCoroSleepProbe>("qcoro", 1, sleepers),
+                  side<TimerSleepProbe>("qtimer", 1, sleepers)});
+    }
     return runGroups(argc, argv);
 }

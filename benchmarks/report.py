@@ -14,6 +14,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import plot
+
 
 @dataclass(frozen=True)
 class Row:
@@ -100,17 +102,19 @@ ROWS = [
     value("allocations/actor", "allocations per message to an actor", "count",
           "actorAllocations/qmicroio", "actorAllocations/queuedSlot", "queued signal and slot", 0.01),
     share("await/qcoro", "co_await of a ready child", "time",
-          "await/qmicroio", "await/qcoro", "QCoro::Task", 0.7, checked=False),
+          "await/qmicroio", "await/qcoro", "QCoro::Task", 0.7),
     value("spawn/thousand", "spawn and join, 1000 at once", "time",
-          "spawn/thousand", None, "", 150, checked=False),
+          "spawn/thousand", None, "", 150),
     value("spawn/single", "spawn and join, one at a time", "time",
           "spawn/single", None, "", None, checked=False),
     value("sleeps/qcoro", "100,000 sleeps over 0 to 1 s", "time",
-          "sleeps/qmicroio", "sleeps/qcoro", "QCoro::sleepFor", 1.1e9, checked=False),
+          "sleeps/qmicroio", "sleeps/qcoro", "QCoro::sleepFor", 1.1e9),
+    value("sleeps/million", "1,000,000 sleeps over 0 to 1 s", "time",
+          "sleepsOfMany/qmicroio", None, "", 1.6e9),
     value("cancel/sleepers", "cancel a group of 100,000 sleepers", "time",
-          "cancel/qmicroio", None, "", 300e6, checked=False),
+          "cancel/qmicroio", None, "", 300e6),
     value("bytes/sleeper", "memory of a sleeping task", "bytes",
-          "sleepBytes/qmicroio", "sleepBytes/qcoro", "QCoro::sleepFor", 400, checked=False),
+          "sleepBytes/qmicroio", "sleepBytes/qcoro", "QCoro::sleepFor", 400),
 ]
 
 
@@ -252,6 +256,7 @@ def main():
     parser.add_argument("--markdown", action="store_true", help="print the table for a document")
     parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="read figures that --json has written")
     parser.add_argument("measured", nargs="*", type=Path, help="what the benchmark programs have written")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw cost against size into SVG files")
     arguments = parser.parse_args()
 
     try:
@@ -264,8 +269,9 @@ def main():
         for row in rows:
             print(f"{row.name:30} {row.work}{' against ' + row.baseline_name if row.baseline_name else ''}")
         return 0
+    plots = [drawn for drawn in plot.PLOTS if arguments.plots and re.search(arguments.filter, drawn.name)]
     if arguments.groups:
-        print("^(" + "|".join(sorted(set().union(*(row.groups() for row in rows)))) + ")/")
+        print("^(" + "|".join(sorted(set().union(*(wanted.groups() for wanted in [*rows, *plots])))) + ")/")
         return 0
 
     try:
@@ -288,6 +294,8 @@ def main():
         arguments.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     unmeasured = [result.row.name for result in results if result.problem]
+    if arguments.plots:
+        unmeasured += plot.write(arguments.plots, samples, {drawn.name for drawn in plots})
     missed = [result.row.name for result in results if result.met is False and result.row.checked]
     if unmeasured:
         print(f"Not measured: {', '.join(unmeasured)}", file=sys.stderr)

@@ -148,11 +148,11 @@ bool SleepAwaiter::await_ready() const
 
 void SleepAwaiter::await_suspend(std::coroutine_handle<> leaf)
 {
-    if (m_until == TimePoint::max()) {
+    if (when() == TimePoint::max()) {
         park(leaf);
-    } else if (m_until > now()) {
+    } else if (when() > now()) {
         park(leaf);
-        task().loop().addTimer(*this, m_until);
+        task().loop().addTimer(*this, when());
     } else {
         m_onlyYields = true;
         task().suspendAt(leaf);
@@ -169,7 +169,7 @@ void SleepAwaiter::await_resume() const
 
 QString SleepAwaiter::describe() const
 {
-    return m_until == TimePoint::max() ? QStringLiteral("nothing but cancellation") : QStringLiteral("sleep");
+    return when() == TimePoint::max() ? QStringLiteral("nothing but cancellation") : QStringLiteral("sleep");
 }
 
 bool SleepAwaiter::abort() noexcept

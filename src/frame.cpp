@@ -23,21 +23,43 @@ namespace QMicroIO {
 namespace detail {
 namespace {
 
-constexpr std::size_t Step = 64;
-constexpr std::size_t Classes = 16; // up to 1 KiB; larger frames are rare and go to the heap
-constexpr std::size_t KeptBytesPerClass = 256 * 1024;
+constexpr qint32 MostKept = 1024; // in one list
 
 struct FreeBlock
 {
     FreeBlock *next;
 };
 
+// Written by the owning thread only; a plain load and store, so that counting costs no locked instruction.
+template<class N>
+class OwnCount
+{
+public:
+    N value() const { return m_value.load(std::memory_order_relaxed); }
+    void add(N change) { m_value.store(N(value() + change), std::memory_order_relaxed); }
+
+private:
+    std::atomic<N> m_value{0};
+};
+
+struct FreeList
+{
+    FreeBlock *first = nullptr;
+    OwnCount<qint32> room; // for so many more blocks
+};
+
 struct Cache
 {
-    std::array<FreeBlock *, Classes> free{};
-    std::array<std::size_t, Classes> kept{};
-    // Written by the owning thread only; a plain load and store, so that counting costs no locked instruction.
-    std::atomic<qsizetype> frames{0};
+    qsizetype liveFrames() const
+    {
+        qsizetype live = framesOfHeap.value();
+        for (std::size_t index = 0; index < SizeClasses; ++index)
+            live -= MostKept - lists[std::size_t(Memory::Frame) * SizeClasses + index].room.value();
+        return live;
+    }
+    // Kinds apart: what the heap gave out for frames and is in no list is a frame that exists, so making one counts nothing.
+    std::array<FreeList, 2 * SizeClasses> lists;
+    OwnCount<qsizetype> framesOfHeap; // less those given back by this thread
 };
 
 struct Registry
@@ -54,34 +76,41 @@ Registry &registry()
     return *instance;
 }
 
-enum class Phase : unsigned char { Unused, Active, Ended };
-constinit thread_local Phase t_phase = Phase::Unused;
-constinit thread_local Cache *t_cache = nullptr;
+// Of threads that keep nothing: nothing to take, and no room.
+constinit Cache noCache;
+
+// Never null: the fast ways ask nothing else. In the thread's static block, where it takes no call to find it.
+#if defined(Q_OS_LINUX)
+[[gnu::tls_model("initial-exec")]]
+#endif
+constinit thread_local Cache *t_cache = &noCache;
+constinit thread_local bool t_ended = false;
 
 struct CacheOwner
 {
     CacheOwner()
     {
         auto *cache = new Cache;
+        for (FreeList &list : cache->lists)
+            list.room.add(MostKept);
         {
             const std::lock_guard lock(registry().mutex);
             registry().caches.push_back(cache);
         }
         t_cache = cache;
-        t_phase = Phase::Active;
     }
     ~CacheOwner()
     {
         Cache *cache = t_cache;
-        t_cache = nullptr;
-        t_phase = Phase::Ended;
+        t_cache = &noCache;
+        t_ended = true;
         {
             const std::lock_guard lock(registry().mutex);
-            registry().framesOfEndedThreads += cache->frames.load(std::memory_order_relaxed);
+            registry().framesOfEndedThreads += cache->liveFrames();
             std::erase(registry().caches, cache);
         }
-        for (FreeBlock *block : cache->free) {
-            while (block) {
+        for (const FreeList &list : cache->lists) {
+            for (FreeBlock *block = list.first; block;) {
                 FreeBlock *next = block->next;
                 ::operator delete(block);
                 block = next;
@@ -95,59 +124,61 @@ struct CacheOwner
 
 Cache *cache()
 {
-    if (Q_LIKELY(t_phase == Phase::Active))
+    if (t_cache != &noCache)
         return t_cache;
-    if (t_phase == Phase::Ended)
+    if (t_ended)
         return nullptr;
     thread_local CacheOwner owner;
     return t_cache;
 }
 
-void count(Cache *cache, qsizetype change)
+void countFrameOfHeap(qsizetype change)
 {
-    if (Q_LIKELY(cache))
-        cache->frames.store(cache->frames.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+    if (Cache *mine = cache())
+        mine->framesOfHeap.add(change);
     else
         registry().framesOfEndedThreads += change;
 }
 
 } // namespace
 
-void *allocate(std::size_t size, Memory kind)
+void *allocateFromHeap(std::size_t size, Memory kind)
 {
-    Cache *mine = cache();
-    const std::size_t index = (size + Step - 1) / Step;
-    void *block = nullptr;
-    if (QMICROIO_RECYCLE && Q_LIKELY(mine) && index < Classes) {
-        if (FreeBlock *head = mine->free[index]) {
-            mine->free[index] = head->next;
-            mine->kept[index] -= index * Step;
-            block = head;
-        } else {
-            block = ::operator new(index * Step);
-        }
-    } else {
-        block = ::operator new(QMICROIO_RECYCLE ? index * Step : size);
-    }
+    void *block = ::operator new(size);
     if (kind == Memory::Frame)
-        count(mine, 1);
+        countFrameOfHeap(1);
     return block;
 }
 
-void release(void *block, std::size_t size, Memory kind) noexcept
+void releaseToHeap(void *block, Memory kind) noexcept
 {
-    Cache *mine = cache();
     if (kind == Memory::Frame)
-        count(mine, -1);
-    const std::size_t index = (size + Step - 1) / Step;
-    if (QMICROIO_RECYCLE && Q_LIKELY(mine) && index < Classes && mine->kept[index] < KeptBytesPerClass) {
-        auto *freed = static_cast<FreeBlock *>(block);
-        freed->next = mine->free[index];
-        mine->free[index] = freed;
-        mine->kept[index] += index * Step;
+        countFrameOfHeap(-1);
+    ::operator delete(block);
+}
+
+void *allocateFromList(std::size_t list)
+{
+    FreeList &free = t_cache->lists[list];
+    FreeBlock *block = free.first;
+    if (Q_UNLIKELY(!block))
+        return allocateFromHeap(list % SizeClasses * 16 + 8, Memory(list / SizeClasses));
+    free.first = block->next;
+    free.room.add(1);
+    return block;
+}
+
+void releaseToList(void *block, std::size_t list) noexcept
+{
+    FreeList &free = t_cache->lists[list];
+    if (Q_UNLIKELY(!QMICROIO_RECYCLE || free.room.value() == 0)) {
+        releaseToHeap(block, Memory(list / SizeClasses));
         return;
     }
-    ::operator delete(block);
+    auto *freed = static_cast<FreeBlock *>(block);
+    freed->next = free.first;
+    free.first = freed;
+    free.room.add(-1);
 }
 
 } // namespace detail
@@ -158,7 +189,7 @@ qsizetype liveTaskFrames()
     const std::lock_guard lock(all.mutex);
     qsizetype sum = all.framesOfEndedThreads.load(std::memory_order_relaxed);
     for (const detail::Cache *cache : all.caches)
-        sum += cache->frames.load(std::memory_order_relaxed);
+        sum += cache->liveFrames();
     return sum;
 }
 

@@ -82,7 +82,7 @@ void closeThreadLoop()
 void TimerQueue::place(std::size_t index, const Entry &entry)
 {
     m_heap[index] = entry;
-    entry.node->m_index = index;
+    entry.node->m_index = quint32(index);
 }
 
 void TimerQueue::siftUp(std::size_t index, const Entry &entry)
@@ -238,10 +238,9 @@ QObject *Loop::context() const
 
 void Loop::makeReady(ReadyNode &node)
 {
-    if (node.m_isReady)
+    if (node.isReady())
         return;
     const bool sleeping = m_depth == 0 && !hasWork();
-    node.m_isReady = true;
     node.m_nextReady = nullptr;
     node.m_previousReady = m_lastReady;
     (m_lastReady ? m_lastReady->m_nextReady : m_firstReady) = &node;
@@ -253,12 +252,12 @@ void Loop::makeReady(ReadyNode &node)
 
 void Loop::forget(ReadyNode &node) noexcept
 {
-    if (!node.m_isReady)
+    if (!node.isReady())
         return;
-    node.m_isReady = false;
     (node.m_previousReady ? node.m_previousReady->m_nextReady : m_firstReady) = node.m_nextReady;
     (node.m_nextReady ? node.m_nextReady->m_previousReady : m_lastReady) = node.m_previousReady;
-    node.m_nextReady = node.m_previousReady = nullptr;
+    node.m_nextReady = nullptr;
+    node.m_previousReady = &node;
     --m_readyCount;
 }
 

@@ -45,11 +45,14 @@ private:
                 throw LogicError(QStringLiteral("runAsync() gave back an empty Task"));
             TaskAccess::begin(*this, m_task);
         } catch (...) {
-            m_error = std::current_exception();
-            endWithoutFrame();
+            couldNotBegin(std::current_exception());
         }
     }
-    std::exception_ptr outcome() noexcept override { return m_error ? m_error : TaskAccess::error(m_task); }
+    std::exception_ptr outcome() noexcept override
+    {
+        std::exception_ptr error = beginError();
+        return error ? error : TaskAccess::error(m_task);
+    }
     void destroyFrames() noexcept override { TaskAccess::destroy(m_task); }
     void report(std::exception_ptr error) override
     {
@@ -58,7 +61,6 @@ private:
     }
     std::function<Task<>()> m_fn;
     Task<> m_task;
-    std::exception_ptr m_error;
 };
 
 // How a service that has nothing to clean up waits for its end: with an exception its whole life would cost 5 % more.

@@ -6,6 +6,7 @@
 #include <QtCore/QFileInfo>
 
 #include <algorithm>
+#include <new>
 #include <string_view>
 
 namespace QMicroIO::detail {
@@ -347,10 +348,41 @@ std::source_location TaskContext::site() const
     return frame ? frame->site() : std::source_location();
 }
 
+TaskContext::Rare *TaskContext::rare() noexcept
+{
+    if (!m_rare)
+        m_rare.reset(new (std::nothrow) Rare);
+    return m_rare.get();
+}
+
+void TaskContext::setName(const QString &name) noexcept
+{
+    if (name.isEmpty() && !m_rare)
+        return;
+    if (Rare *kept = rare())
+        kept->name = name;
+}
+
+void TaskContext::couldNotBegin(std::exception_ptr error) noexcept
+{
+    m_done = true;
+    if (Rare *kept = rare())
+        kept->beginError = std::move(error);
+    else
+        m_beginErrorLost = true;
+}
+
+std::exception_ptr TaskContext::beginError() const noexcept
+{
+    if (m_beginErrorLost)
+        return std::make_exception_ptr(std::bad_alloc());
+    return m_rare ? m_rare->beginError : nullptr;
+}
+
 QString TaskContext::name() const
 {
-    if (!m_name.isEmpty())
-        return m_name;
+    if (m_rare && !m_rare->name.isEmpty())
+        return m_rare->name;
     return QStringLiteral("task 0x%1").arg(reinterpret_cast<quintptr>(this), 0, 16);
 }
 

@@ -30,6 +30,7 @@ void GroupState::open(Loop &loop, ScopeState *parent, TaskContext *host)
 
 void GroupState::abandon() noexcept
 {
+    const std::shared_ptr<GroupState> self = std::exchange(m_self, nullptr);
     m_open = false;
     while (ChildBase *child = m_firstChild) {
         m_firstChild = child->m_nextChild;
@@ -47,7 +48,8 @@ void GroupState::abandon() noexcept
 
 void GroupState::destroy(ChildBase &child) noexcept
 {
-    const std::shared_ptr<GroupState> group = child.m_group;
+    GroupState *group = child.m_group;
+    const std::shared_ptr<GroupState> kept = group->m_self;
     child.unlink();
     child.destroyFrames();
     delete &child;
@@ -110,7 +112,8 @@ void GroupState::link(ChildBase &child) noexcept
     if (m_firstChild)
         m_firstChild->m_previousChild = &child;
     m_firstChild = &child;
-    ++m_size;
+    if (m_size++ == 0)
+        m_self = shared_from_this();
 }
 
 void GroupState::adopt(ChildBase &child)
@@ -173,9 +176,9 @@ void GroupState::removeListener(EmptyListener &listener) noexcept
     }
 }
 
-ChildBase::ChildBase(std::shared_ptr<GroupState> group, ScopeState *scope)
+ChildBase::ChildBase(const std::shared_ptr<GroupState> &group, ScopeState *scope)
     : TaskContext(group->loop(), scope)
-    , m_group(std::move(group))
+    , m_group(group.get())
 {
 }
 
@@ -192,7 +195,8 @@ void ChildBase::unlink() noexcept
     (m_previousChild ? m_previousChild->m_nextChild : m_group->m_firstChild) = m_nextChild;
     if (m_nextChild)
         m_nextChild->m_previousChild = m_previousChild;
-    --m_group->m_size;
+    if (--m_group->m_size == 0)
+        m_group->m_self.reset(); // whoever ends a child holds the group meanwhile
 }
 
 void ChildBase::report(std::exception_ptr error)
@@ -208,7 +212,8 @@ void ChildBase::report(std::exception_ptr error)
 
 void ChildBase::finished() noexcept
 {
-    const std::shared_ptr<GroupState> group = m_group;
+    GroupState *group = m_group;
+    const std::shared_ptr<GroupState> kept = group->m_self;
     std::exception_ptr error = outcome();
     destroyFrames();
     report(std::move(error));

@@ -249,7 +249,7 @@ class QMICROIO_EXPORT SleepAwaiter : public Waiter, private TimerNode
 public:
     SleepAwaiter(TaskContext &task, TimePoint until)
         : Waiter(task)
-        , m_until(until)
+        , TimerNode(until)
     {
     }
     ~SleepAwaiter();
@@ -261,7 +261,6 @@ public:
 private:
     bool abort() noexcept override;
     void timerFired() override;
-    TimePoint m_until;
     bool m_onlyYields = false;
 };
 
@@ -284,6 +283,7 @@ private:
     V m_value;
 };
 
+// Both kinds of sleep are as small as can be: the description stays in the frame as long as the task sleeps.
 class SleepWait : public AmbientBase
 {
 public:
@@ -291,19 +291,27 @@ public:
         : m_span(span)
     {
     }
-    explicit SleepWait(TimePoint until)
-        : m_until(until)
-    {
-    }
+    // A span counts from the co_await, not from the call that described it.
     SleepAwaiter awaiter(TaskContext &task) const { return {task, until()}; }
 
 protected:
-    // A span counts from the co_await, not from the call that described it.
-    TimePoint until() const { return m_span ? after(now(), *m_span) : m_until; }
+    TimePoint until() const { return after(now(), m_span); }
 
 private:
-    std::optional<Clock::duration> m_span;
-    TimePoint m_until = TimePoint::max();
+    Clock::duration m_span;
+};
+
+class SleepUntilWait : public AmbientBase
+{
+public:
+    explicit SleepUntilWait(TimePoint until)
+        : m_until(until)
+    {
+    }
+    SleepAwaiter awaiter(TaskContext &task) const { return {task, m_until}; }
+
+private:
+    TimePoint m_until;
 };
 
 template<class V>
@@ -431,15 +439,15 @@ detail::SleepValueWait<std::decay_t<V>> sleep(std::chrono::duration<Rep, Period>
 }
 
 /// co_await sleepUntil(t): until an instant of the monotonic clock; one in the past is a checkpoint.
-inline detail::SleepWait sleepUntil(std::chrono::steady_clock::time_point until)
+inline detail::SleepUntilWait sleepUntil(std::chrono::steady_clock::time_point until)
 {
-    return detail::SleepWait(until);
+    return detail::SleepUntilWait(until);
 }
 
 /// co_await sleepForever(): until cancelled.
-inline detail::SleepWait sleepForever()
+inline detail::SleepUntilWait sleepForever()
 {
-    return detail::SleepWait(detail::TimePoint::max());
+    return detail::SleepUntilWait(detail::TimePoint::max());
 }
 
 /// co_await currentCancelScope(): the innermost scope around, null outside any. Suspends: never.

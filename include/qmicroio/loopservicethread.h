@@ -11,6 +11,7 @@
 
 #include <QtCore/QFuture>
 #include <QtCore/QFutureInterface>
+#include <QtCore/QMutex>
 
 #include <chrono>
 #include <functional>
@@ -94,6 +95,52 @@ private:
     bool m_refused = false;
 };
 
+// Memory for the one result of a future, allocated by the caller: blocks that the loop allocates and the caller frees
+// cost most of a submit(). Qt's store takes it over and frees it with `delete`.
+template<class R>
+class ResultSlot
+{
+public:
+    // Types that bring their own operator delete, or need more alignment, are left to Qt.
+    static constexpr bool Fits = alignof(R) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ && !requires(void *memory) {
+        R::operator delete(memory);
+    } && !requires(void *memory) { R::operator delete(memory, sizeof(R)); };
+
+    ResultSlot()
+    {
+        if constexpr (Fits)
+            m_memory = ::operator new(sizeof(R));
+    }
+    ResultSlot(ResultSlot &&other) noexcept
+        : m_memory(std::exchange(other.m_memory, nullptr))
+    {
+    }
+    ResultSlot &operator=(ResultSlot &&) = delete;
+    ~ResultSlot() { ::operator delete(m_memory); }
+
+    void report(QFutureInterface<R> &to, R &&result)
+    {
+        if constexpr (!Fits) {
+            to.reportAndMoveResult(std::move(result));
+        } else {
+            const QMutexLocker<QMutex> lock(&to.mutex());
+            if (to.queryState(QFutureInterfaceBase::Canceled) || to.queryState(QFutureInterfaceBase::Finished))
+                return;
+            ::new (m_memory) R(std::move(result));
+            const void *made = std::exchange(m_memory, nullptr);
+            to.resultStoreBase().addResult(0, made);
+            to.reportResultsReady(0, 1);
+        }
+    }
+
+private:
+    void *m_memory = nullptr;
+};
+template<>
+class ResultSlot<void>
+{
+};
+
 // The answering end of a future: QPromise without the look at its state whenever it moves or dies.
 template<class R>
 class Reply
@@ -102,7 +149,8 @@ public:
     Reply() { m_shared.reportStarted(); }
     // The caller's future is not told: the answer is the new one's to give.
     Reply(Reply &&other) noexcept
-        : m_shared(other.m_shared) // NOLINT(performance-move-constructor-init): Qt's type cannot be moved
+        : m_shared(std::move(other.m_shared))
+        , m_slot(std::move(other.m_slot))
         , m_finished(std::exchange(other.m_finished, true))
     {
     }
@@ -127,7 +175,7 @@ public:
             else
                 m_shared.reportException(std::exchange(outcome.error, nullptr));
         } else if constexpr (!std::is_void_v<R>) {
-            m_shared.reportAndMoveResult(std::move(*outcome.value));
+            m_slot.report(m_shared, std::move(*outcome.value));
         }
         finish();
     }
@@ -139,6 +187,7 @@ private:
         m_shared.reportFinished();
     }
     QFutureInterface<R> m_shared;
+    [[no_unique_address]] ResultSlot<R> m_slot;
     bool m_finished = false;
 };
 

@@ -32,9 +32,9 @@ class ChildAwaiter
 {
 public:
     ChildAwaiter(PromiseBase &parent, Task<T> &&child)
-        : m_parent(parent)
-        , m_child(std::move(child))
+        : m_child(std::move(child))
     {
+        m_child.promise().awaitedBy(parent);
     }
     ChildAwaiter(const ChildAwaiter &) = delete;
     ChildAwaiter &operator=(const ChildAwaiter &) = delete;
@@ -43,8 +43,7 @@ public:
     bool await_ready()
     {
         Promise<T> &promise = m_child.promise();
-        promise.awaitedBy(m_parent);
-        return m_parent.task().runNested(m_child.handle(), promise);
+        return promise.task().runNested(m_child.handle(), promise);
     }
     void await_suspend(std::coroutine_handle<> parent) noexcept
     {
@@ -56,7 +55,6 @@ public:
     T await_resume() { return m_child.promise().take(); }
 
 private:
-    PromiseBase &m_parent;
     Task<T> m_child;
 };
 

@@ -103,6 +103,7 @@ private:
     CancelScope m_face;
     Loop *m_loop = nullptr;
     TaskContext *m_host = nullptr;
+    std::shared_ptr<GroupState> m_self; // while there are children
     ChildBase *m_firstChild = nullptr;
     qsizetype m_size = 0;
     EmptyListener *m_listeners = nullptr;
@@ -116,10 +117,10 @@ private:
 class QMICROIO_EXPORT ChildBase : public TaskContext, public RecycledNode
 {
 public:
-    GroupState *group() const override { return m_group.get(); }
+    GroupState *group() const override { return m_group; }
 
 protected:
-    ChildBase(std::shared_ptr<GroupState> group, ScopeState *scope);
+    ChildBase(const std::shared_ptr<GroupState> &group, ScopeState *scope);
     ~ChildBase() override;
 
     // The default gives errors to the group. Called once, before the child is destroyed.
@@ -132,11 +133,12 @@ private:
     virtual void destroyFrames() noexcept = 0;
     void unlink() noexcept;
 
-    std::shared_ptr<GroupState> m_group;
+    // First, and in one byte: there is one left behind the flags of TaskContext.
+    bool m_adopted : 1 = false;
+    bool m_sheltered : 1 = false; // its own code, or that of a task inside it, is on the stack
+    GroupState *m_group; // which keeps itself as long as it has children
     ChildBase *m_previousChild = nullptr;
     ChildBase *m_nextChild = nullptr;
-    bool m_adopted = false;
-    bool m_sheltered = false; // its own code, or that of a task inside it, is on the stack
 };
 
 template<class F, class... A>
@@ -152,8 +154,8 @@ class Child : public ChildBase
     using Returned = Invoked<F, A...>;
 
 public:
-    Child(std::shared_ptr<GroupState> group, ScopeState *scope, F &&fn, A &&...args)
-        : ChildBase(std::move(group), scope)
+    Child(const std::shared_ptr<GroupState> &group, ScopeState *scope, F &&fn, A &&...args)
+        : ChildBase(group, scope)
         , m_call(std::move(fn), std::move(args)...)
     {
     }
@@ -188,17 +190,17 @@ private:
                 TaskAccess::begin(*this, m_task);
             }
         } catch (...) {
-            m_error = std::current_exception();
-            endWithoutFrame();
+            couldNotBegin(std::current_exception());
         }
     }
     std::exception_ptr outcome() noexcept override
     {
+        std::exception_ptr error = beginError();
         if constexpr (!std::is_void_v<Returned>) {
-            if (m_task.isValid() && !m_error)
+            if (m_task.isValid() && !error)
                 return TaskAccess::error(m_task);
         }
-        return m_error;
+        return error;
     }
     void destroyFrames() noexcept override
     {
@@ -208,7 +210,6 @@ private:
 
     std::tuple<F, A...> m_call;
     [[no_unique_address]] typename Running<Returned>::Type m_task;
-    std::exception_ptr m_error;
 };
 
 class StartAwaiter;

@@ -29,7 +29,7 @@ class ReadyNode
 public:
     ReadyNode(const ReadyNode &) = delete;
     ReadyNode &operator=(const ReadyNode &) = delete;
-    bool isReady() const { return m_isReady; }
+    bool isReady() const { return m_previousReady != this; }
 
 protected:
     ReadyNode() = default;
@@ -38,9 +38,8 @@ protected:
 private:
     friend class Loop;
     virtual void resumeFromLoop() = 0;
-    ReadyNode *m_previousReady = nullptr;
+    ReadyNode *m_previousReady = this; // itself: not in the queue
     ReadyNode *m_nextReady = nullptr;
-    bool m_isReady = false;
 };
 
 // A task, as far as its loop needs to know it.
@@ -91,14 +90,18 @@ public:
 
 protected:
     TimerNode() = default;
+    explicit TimerNode(TimePoint when)
+        : m_when(when)
+    {
+    }
     ~TimerNode() = default;
 
 private:
     friend class TimerQueue;
     virtual void timerFired() = 0; // already disarmed
-    static constexpr std::size_t Unarmed = std::size_t(-1);
+    static constexpr quint32 Unarmed = quint32(-1);
     TimePoint m_when = TimePoint::max();
-    std::size_t m_index = Unarmed;
+    quint32 m_index = Unarmed; // 32 bits, so that a derived class finds room beside it
 };
 
 // A 4-ary heap ordered by time, then by order of arming. Add and remove: O(log n), no allocation beyond the array.

@@ -33,7 +33,10 @@ public:
         void await_suspend(std::coroutine_handle<Promise> ended) const noexcept
         {
             PromiseBase &promise = ended.promise();
-            promise.m_task->frameEnded(promise.m_continuation, &promise);
+            if (Q_LIKELY(promise.isNested()))
+                promise.m_task->nestedFrameEnded(promise);
+            else
+                promise.m_task->frameEnded(promise.m_continuation, &promise);
         }
         void await_resume() const noexcept { }
     };

@@ -9,6 +9,8 @@
 
 #include <atomic>
 #include <coroutine>
+#include <exception>
+#include <memory>
 #include <source_location>
 
 namespace QMicroIO {
@@ -31,6 +33,7 @@ public:
     std::source_location site() const { return m_site; }
     // Resumed for the first time, or about to be.
     bool hasBegun() const { return m_begun; }
+    bool isNested() const { return m_isNested; }
     // For the first frame of a child that this library starts on behalf of a call: its place is that of the call.
     void standsFor(FrameInfo *call) { m_parent = call; }
 
@@ -38,8 +41,9 @@ protected:
     friend class TaskContext;
     FrameInfo *m_parent = nullptr; // the frame that awaits this one
     std::source_location m_site; // its current or last co_await
-    bool m_begun = false;
+    // Written together and read at once: processors forward the first byte of such a store sooner than the second.
     bool m_isNested = false; // its parent's code is below it on the stack, in the middle of its co_await
+    bool m_begun = false;
 };
 
 // "file:line", for people.
@@ -204,7 +208,7 @@ public:
     void setScope(ScopeState *scope) noexcept; // the innermost scope from now on
     Waiter *parked() const { return m_parked; }
     QString name() const final;
-    void setName(const QString &name) { m_name = name; }
+    void setName(const QString &name) noexcept; // without memory for it the task goes without
     virtual GroupState *group() const { return nullptr; }
 
     bool isCancelled() const
@@ -224,12 +228,11 @@ public:
         m_leaf = leaf;
         m_hasNext = true;
     }
-    void frameEnded(std::coroutine_handle<> continuation, FrameInfo *frame) noexcept
+    void nestedFrameEnded(const FrameInfo &frame) noexcept { m_leaf = frame.m_parent; }
+    void frameEnded(std::coroutine_handle<> continuation, const FrameInfo *frame) noexcept
     {
         if (continuation)
             transferTo(continuation, frame->m_parent);
-        else if (frame->m_isNested)
-            m_leaf = frame->m_parent;
         else
             m_done = true;
     }
@@ -237,7 +240,7 @@ public:
     // to be suspended.
     bool runNested(std::coroutine_handle<> frame, FrameInfo &info)
     {
-        constexpr int Deepest = 32;
+        constexpr quint8 Deepest = 32;
         if (Q_UNLIKELY(m_nesting >= Deepest))
             return false;
         ++m_nesting;
@@ -273,6 +276,9 @@ protected:
     // The last frame has ended, or begin() left nothing to run. May delete the task.
     virtual void finished() noexcept = 0;
     void endWithoutFrame() noexcept { m_done = true; }
+    // For a first frame that could not be made.
+    void couldNotBegin(std::exception_ptr error) noexcept;
+    std::exception_ptr beginError() const noexcept;
 
 private:
     friend class Loop;
@@ -287,14 +293,22 @@ private:
     Waiter *m_parked = nullptr;
     FrameInfo *m_leaf = nullptr;
     std::coroutine_handle<> m_next;
-    QString m_name;
-    int m_nesting = 0;
+    // What few tasks need; a sleeping task is to be small.
+    struct Rare
+    {
+        QString name;
+        std::exception_ptr beginError;
+    };
+    Rare *rare() noexcept; // null without memory
+    std::unique_ptr<Rare> m_rare;
     TimePoint m_since;
+    quint8 m_nesting = 0;
     bool m_hasNext = false;
     bool m_done = false;
     bool m_begun = false;
     bool m_onStack = false;
     bool m_throwsNext = false;
+    bool m_beginErrorLost = false; // there was no memory to keep it
 };
 
 template<class F>
