@@ -127,6 +127,27 @@ AwaitSite siteOf(const std::source_location &site)
     return {QString::fromUtf8(site.file_name()), int(site.line()), QString::fromUtf8(site.function_name())};
 }
 
+// Many tasks wait at few places: their texts are made once.
+class SiteTexts
+{
+public:
+    const AwaitSite &of(const std::source_location &site)
+    {
+        const std::size_t key = std::hash<const void *>()(site.function_name()) ^ (std::size_t(site.line()) << 20U)
+            ^ std::size_t(site.column());
+        auto &known = m_known[key];
+        for (const auto &[place, text] : known) {
+            if (place.line() == site.line() && place.column() == site.column()
+                && place.function_name() == site.function_name() && place.file_name() == site.file_name())
+                return text;
+        }
+        return known.emplace_back(site, siteOf(site)).second;
+    }
+
+private:
+    std::unordered_map<std::size_t, std::vector<std::pair<std::source_location, AwaitSite>>> m_known;
+};
+
 // Puts the lists of one loop together into trees. On the loop's thread.
 class Reader
 {
@@ -186,11 +207,14 @@ public:
                 const std::source_location site = frame->site();
                 const bool tellsNothing = detail::isOwnFrame(site) && (frame->parent() || !info.awaitChain.empty());
                 if (site.line() != 0 && !tellsNothing)
-                    info.awaitChain.push_back(siteOf(site));
+                    info.awaitChain.push_back(m_sites.of(site));
             }
             std::reverse(info.awaitChain.begin(), info.awaitChain.end());
         }
         info.age = m_time - task.since();
+        info.since = task.since();
+        info.polls = task.polls();
+        info.busy = task.busy();
         info.scope = read(task.scope());
         info.groups = groupsOf(&task);
         return info;
@@ -215,6 +239,7 @@ private:
         info.isCancelled = (scope && scope->isEffective()) || m_loop.isEnding();
         if (const detail::CancelInfo *why = scope && scope->isEffective() ? scope->effectiveInfo() : nullptr) {
             info.reason = why->reason;
+            info.cancelledFor = m_now - why->when;
             info.cause = why->cause;
             info.origin = why->origin;
         }
@@ -230,6 +255,7 @@ private:
     }
 
     const detail::Loop &m_loop;
+    mutable SiteTexts m_sites;
     const detail::TimePoint m_time = detail::Clock::now(); // stamps are made without the clock that tests may replace
     const detail::TimePoint m_now = detail::now();
     std::unordered_map<const detail::GroupState *, std::vector<const detail::TaskContext *>> m_tasks;
@@ -239,7 +265,13 @@ private:
 struct Answer
 {
     detail::Gate gate;
+    std::atomic<bool> isThere{false};
     bool isRefused = false;
+    void give()
+    {
+        isThere.store(true, std::memory_order_release);
+        gate.open();
+    }
     std::vector<TaskInfo> tasks;
     std::vector<GroupInfo> groups;
 };
@@ -260,7 +292,7 @@ public:
             m_asked = own && own->seam() == m_seam;
             if (m_asked)
                 fill(*m_answer, *own);
-            m_answer->gate.open();
+            m_answer->give();
             return;
         }
         m_asked = m_seam->post(
@@ -268,16 +300,26 @@ public:
                 if (fate == detail::Fate::Run)
                     fill(*answer, *detail::Loop::current());
                 answer->isRefused = fate != detail::Fate::Run;
-                answer->gate.open();
+                answer->give();
             },
             detail::Seam::From::Inside);
     }
 
+    bool isAnswered() const { return !m_asked || m_answer->isThere.load(std::memory_order_acquire); }
+    const detail::Seam *seam() const { return m_seam.get(); }
+
+    // For one who has waited in vain before and does not wait again.
+    LoopInfo silence() const
+    {
+        LoopInfo info = head();
+        describeSilence(info);
+        return info;
+    }
+
+    // Once.
     LoopInfo wait(QDeadlineTimer deadline) const
     {
-        LoopInfo info;
-        info.name = m_name;
-        info.isService = m_isService;
+        LoopInfo info = head();
         if (!m_asked) {
             info.note = QStringLiteral("its event loop does not run (not started, or ended)");
             return info;
@@ -304,6 +346,14 @@ public:
     }
 
 private:
+    LoopInfo head() const
+    {
+        LoopInfo info;
+        info.id = reinterpret_cast<quintptr>(m_seam.get());
+        info.name = m_name;
+        info.isService = m_isService;
+        return info;
+    }
     static void fill(Answer &answer, const detail::Loop &loop)
     {
         const Reader reader(loop);
@@ -399,6 +449,49 @@ namespace detail {
 LoopInfo askLoop(const KnownLoop &loop, QDeadlineTimer deadline)
 {
     return Question(loop).wait(deadline);
+}
+
+struct LoopSurvey::Private
+{
+    std::vector<Question> unanswered;
+};
+
+LoopSurvey::LoopSurvey()
+    : d(std::make_unique<Private>())
+{
+}
+
+LoopSurvey::~LoopSurvey() = default;
+
+TaskTree LoopSurvey::ask(QDeadlineTimer deadline, const Seam *leftOut)
+{
+    std::erase_if(d->unanswered, [](const Question &question) { return question.isAnswered(); });
+    struct Asked
+    {
+        Question question;
+        bool isNew;
+    };
+    std::vector<Asked> asked;
+    for (const KnownLoop &loop : knownLoops()) {
+        const std::shared_ptr<Seam> seam = loop.seam.lock();
+        if (!seam || seam.get() == leftOut)
+            continue;
+        const auto silent = std::find_if(d->unanswered.begin(), d->unanswered.end(),
+                                         [&](const Question &question) { return question.seam() == seam.get(); });
+        if (silent == d->unanswered.end())
+            asked.push_back({Question(loop), true});
+        else
+            asked.push_back({*silent, false});
+    }
+    TaskTree tree;
+    tree.loops.reserve(asked.size());
+    d->unanswered.clear();
+    for (const Asked &one : asked) {
+        tree.loops.push_back(one.isNew ? one.question.wait(deadline) : one.question.silence());
+        if (!one.question.isAnswered())
+            d->unanswered.push_back(one.question);
+    }
+    return tree;
 }
 
 QString textOfTask(const TaskContext &task)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/loop.h>
 
 #include "logging_p.h"
@@ -311,7 +312,11 @@ void Loop::turn()
     if (m_closed)
         return;
     ++m_depth;
-    m_sliceEnd = Clock::now() + Slice;
+    const TimePoint begin = Clock::now();
+    m_sliceEnd = begin + Slice;
+    const bool isTimed = m_depth == 1 && Observation::isOn();
+    if (isTimed)
+        m_seam->busySinceNs.store(begin.time_since_epoch().count(), std::memory_order_relaxed);
     m_seam->loopCore.store(currentCore(), std::memory_order_relaxed);
     const bool moreWaits = m_seam->take(m_work, m_rechecks);
     while (!m_rechecks.empty()) {
@@ -321,20 +326,25 @@ void Loop::turn()
         scope->deref();
     }
     constexpr unsigned LookAtClock = 16;
-    for (unsigned done = 0; !m_work.isEmpty();) {
+    unsigned called = 0;
+    while (!m_work.isEmpty()) {
         try {
             m_work.runNext(Fate::Run);
         } catch (...) {
             qCCritical(lcService).noquote()
                 << "an exception left a call on" << m_name << ":" << errorText(std::current_exception());
         }
-        if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
+        if (++called % LookAtClock == 0 && Clock::now() > m_sliceEnd)
             break;
     }
+    if (called > 0)
+        m_seam->callsRun.store(m_seam->callsRun.load(std::memory_order_relaxed) + called, std::memory_order_relaxed);
     if (!m_timers.isEmpty())
         fireTimers(now());
     // What becomes ready from here on waits for the next turn, so that Qt's events get theirs in between.
     const std::size_t count = m_readyCount;
+    constexpr std::size_t Few = 4;
+    m_pollWeight = !isTimed ? 0 : count <= Few || m_pollsAreLong ? 1 : int(LookAtClock);
     for (std::size_t done = 0; done < count && m_firstReady;) {
         ReadyNode *node = m_firstReady;
         forget(*node);
@@ -342,12 +352,25 @@ void Loop::turn()
         if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
             break;
     }
+    if (isTimed)
+        endTiming(begin, count);
     --m_depth;
     if (m_depth == 0)
         m_work.recycle();
     arm();
     if (moreWaits || hasWork())
         m_seam->wakeSelf();
+}
+
+void Loop::endTiming(TimePoint begin, std::size_t polls)
+{
+    constexpr auto Long = 5us;
+    const Clock::duration time = Clock::now() - begin;
+    m_pollsAreLong = time > Long * Clock::rep(polls);
+    m_pollWeight = 0;
+    m_seam->busySinceNs.store(0, std::memory_order_relaxed);
+    m_seam->busyNs.store(m_seam->busyNs.load(std::memory_order_relaxed) + std::chrono::nanoseconds(time).count(),
+                         std::memory_order_relaxed);
 }
 
 void Loop::aboutToBlock()

@@ -114,6 +114,7 @@ LoopServiceThread::LoopServiceThread(const QString &name, QObject *parent)
     , m_group(std::make_shared<detail::GroupState>(detail::ScopeRef::create()))
     , m_groupHandle(TaskGroup(m_group))
 {
+    setLoop(m_seam);
 }
 
 LoopServiceThread::~LoopServiceThread()

@@ -12,6 +12,7 @@
 #include <qmicroio/closescope.h>
 #include <qmicroio/diagnostics.h>
 #include <qmicroio/errors.h>
+#include <qmicroio/introspection.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/mailbox.h>
 #include <qmicroio/loopwatchdog.h>
@@ -20,6 +21,7 @@
 #include <qmicroio/scopegroup.h>
 #include <qmicroio/servicegroup.h>
 #include <qmicroio/servicethread.h>
+#include <qmicroio/statusprinter.h>
 #include <qmicroio/supervisor.h>
 #include <qmicroio/systemsignals.h>
 #include <qmicroio/task.h>

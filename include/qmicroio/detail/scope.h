@@ -260,6 +260,8 @@ public:
     bool hasBegun() const { return m_begun; }
     bool isDone() const { return m_done; }
     TimePoint since() const { return m_since; } // the turn in which it was made
+    quint32 polls() const { return m_polls; } // how often it went on
+    std::chrono::nanoseconds busy() const { return m_busy; } // while an Observation lived
     // Its code stands on the thread's stack right now, maybe below a nested event loop.
     bool isOnStack() const { return m_onStack; }
     // When it goes on, its wait throws Cancelled.
@@ -302,6 +304,8 @@ private:
     Rare *rare() noexcept; // null without memory
     std::unique_ptr<Rare> m_rare;
     TimePoint m_since;
+    std::chrono::nanoseconds m_busy{};
+    quint32 m_polls = 0;
     quint8 m_nesting = 0;
     bool m_hasNext = false;
     bool m_done = false;

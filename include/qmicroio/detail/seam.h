@@ -261,6 +261,10 @@ public:
     // For those who ask why a loop does not answer: whether a task runs there, and where it last waited.
     std::atomic<const LoopTask *> running{nullptr};
     std::atomic<std::source_location> lastWait{std::source_location()};
+    // Written by the loop only: work that others handed over, and how long its turns took while an Observation lives.
+    std::atomic<quint64> callsRun{0};
+    std::atomic<qint64> busyNs{0};
+    std::atomic<qint64> busySinceNs{0}; // since the clock's epoch; zero between two turns
 
     // A loop that seems to be stuck may be looked at from another thread: who does so announces it, looks a while later, and
     // takes it back. In between no task is destroyed that `running` was just read to be.
