@@ -267,6 +267,7 @@ struct Answer
     detail::Gate gate;
     std::atomic<bool> isThere{false};
     bool isRefused = false;
+    std::chrono::nanoseconds took{};
     void give()
     {
         isThere.store(true, std::memory_order_release);
@@ -308,11 +309,17 @@ public:
     bool isAnswered() const { return !m_asked || m_answer->isThere.load(std::memory_order_acquire); }
     const detail::Seam *seam() const { return m_seam.get(); }
 
-    // For one who has waited in vain before and does not wait again.
-    LoopInfo silence() const
+    // What the loop needed for its answer.
+    std::chrono::nanoseconds took() const { return m_answer->took; }
+
+    // For one who has waited in vain before and does not wait again: the answer if it came late.
+    LoopInfo late() const
     {
         LoopInfo info = head();
-        describeSilence(info);
+        if (isAnswered() && !m_answer->isRefused)
+            take(info);
+        else
+            describeSilence(info);
         return info;
     }
 
@@ -334,8 +341,7 @@ public:
             return info;
         }
         if (info.answered && !m_answer->isRefused) {
-            info.tasks = std::move(m_answer->tasks);
-            info.groups = std::move(m_answer->groups);
+            take(info);
         } else if (info.answered) {
             info.answered = false;
             info.note = QStringLiteral("its thread never came up");
@@ -356,9 +362,17 @@ private:
     }
     static void fill(Answer &answer, const detail::Loop &loop)
     {
+        const detail::TimePoint begin = detail::Clock::now();
         const Reader reader(loop);
         answer.tasks = reader.tasksOf(nullptr);
         answer.groups = reader.groupsOf(nullptr);
+        answer.took = detail::Clock::now() - begin;
+    }
+    void take(LoopInfo &info) const
+    {
+        info.answered = true;
+        info.tasks = std::move(m_answer->tasks);
+        info.groups = std::move(m_answer->groups);
     }
 
     void describeSilence(LoopInfo &info) const
@@ -454,6 +468,8 @@ LoopInfo askLoop(const KnownLoop &loop, QDeadlineTimer deadline)
 struct LoopSurvey::Private
 {
     std::vector<Question> unanswered;
+    // What the last answer took: a loop of very many tasks is given time for the next one.
+    std::unordered_map<const Seam *, std::chrono::nanoseconds> took;
 };
 
 LoopSurvey::LoopSurvey()
@@ -463,9 +479,8 @@ LoopSurvey::LoopSurvey()
 
 LoopSurvey::~LoopSurvey() = default;
 
-TaskTree LoopSurvey::ask(QDeadlineTimer deadline, const Seam *leftOut)
+TaskTree LoopSurvey::ask(std::chrono::milliseconds patience, const Seam *leftOut)
 {
-    std::erase_if(d->unanswered, [](const Question &question) { return question.isAnswered(); });
     struct Asked
     {
         Question question;
@@ -486,10 +501,20 @@ TaskTree LoopSurvey::ask(QDeadlineTimer deadline, const Seam *leftOut)
     TaskTree tree;
     tree.loops.reserve(asked.size());
     d->unanswered.clear();
+    const auto took = std::exchange(d->took, {});
+    const TimePoint begin = Clock::now();
     for (const Asked &one : asked) {
-        tree.loops.push_back(one.isNew ? one.question.wait(deadline) : one.question.silence());
-        if (!one.question.isAnswered())
+        const auto known = took.find(one.question.seam());
+        std::chrono::nanoseconds time = known == took.end() ? 0ns : known->second;
+        const auto left = std::max<std::chrono::nanoseconds>(patience, 4 * time) - (Clock::now() - begin);
+        tree.loops.push_back(one.isNew
+                                 ? one.question.wait(QDeadlineTimer(std::max<std::chrono::nanoseconds>(left, 0ns)))
+                                 : one.question.late());
+        if (tree.loops.back().answered)
+            time = one.question.took();
+        else
             d->unanswered.push_back(one.question);
+        d->took.emplace(one.question.seam(), time);
     }
     return tree;
 }

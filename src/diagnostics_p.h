@@ -19,8 +19,8 @@ public:
     ~LoopSurvey();
     LoopSurvey(const LoopSurvey &) = delete;
     LoopSurvey &operator=(const LoopSurvey &) = delete;
-    // Without the loop of `leftOut`.
-    TaskTree ask(QDeadlineTimer deadline, const Seam *leftOut);
+    // Without the loop of `leftOut`. An answer that came after the patience had ended is used the next time.
+    TaskTree ask(std::chrono::milliseconds patience, const Seam *leftOut);
 
 private:
     struct Private;

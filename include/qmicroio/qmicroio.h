@@ -16,6 +16,7 @@
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/mailbox.h>
 #include <qmicroio/loopwatchdog.h>
+#include <qmicroio/models.h>
 #include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/scopegroup.h>
