@@ -42,7 +42,7 @@ public:
             info.restarts = state.restarts;
             if (const std::shared_ptr<detail::Seam> seam = state.seam.lock()) {
                 info.loop = reinterpret_cast<quintptr>(seam.get());
-                info.calls = seam->callsRun.load(std::memory_order_relaxed);
+                info.calls = seam->calls();
                 info.busy = busyTime(*seam);
             }
             m_status.services.push_back(std::move(info));

@@ -326,19 +326,16 @@ void Loop::turn()
         scope->deref();
     }
     constexpr unsigned LookAtClock = 16;
-    unsigned called = 0;
-    while (!m_work.isEmpty()) {
+    for (unsigned done = 0; !m_work.isEmpty();) {
         try {
             m_work.runNext(Fate::Run);
         } catch (...) {
             qCCritical(lcService).noquote()
                 << "an exception left a call on" << m_name << ":" << errorText(std::current_exception());
         }
-        if (++called % LookAtClock == 0 && Clock::now() > m_sliceEnd)
+        if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
             break;
     }
-    if (called > 0)
-        m_seam->callsRun.store(m_seam->callsRun.load(std::memory_order_relaxed) + called, std::memory_order_relaxed);
     if (!m_timers.isEmpty())
         fireTimers(now());
     // What becomes ready from here on waits for the next turn, so that Qt's events get theirs in between.

@@ -466,7 +466,7 @@ const ScopeInfo *scopeOf(const SampledRow &row)
 
 struct RowWarning
 {
-    TaskRow::Warning what = TaskRow::Warning::None;
+    TaskRow::Warning what = TaskRow::Warning::NoWarning;
     double seconds = 0;
 };
 
@@ -490,7 +490,7 @@ QString warningText(const SampledRow &row)
         return QStringLiteral("ignores its cancellation for %1 s").arg(warning.seconds, 0, 'f', 1);
     case TaskRow::Warning::LoopSilent:
         return static_cast<const LoopInfo *>(row.info)->note;
-    case TaskRow::Warning::None:
+    case TaskRow::Warning::NoWarning:
         break;
     }
     return {};
@@ -543,7 +543,7 @@ QVariant dataOf(const SampledRow &row, int role)
         return siteOf(row).file;
     case TaskRow::LineRole:
         return siteOf(row).line;
-    case TaskRow::FunctionRole:
+    case TaskRow::CoroutineRole:
         return siteOf(row).function;
     case TaskRow::AgeRole:
         return task ? seconds(task->age) : 0;
@@ -563,7 +563,7 @@ QVariant dataOf(const SampledRow &row, int role)
         return warningOf(row).seconds;
     case TaskRow::WarningTextRole:
         return warningText(row);
-    case TaskRow::ChildrenRole:
+    case TaskRow::ChildCountRole:
         return row.children;
     default:
         return {};
@@ -1142,6 +1142,11 @@ QHash<int, QByteArray> TaskListModel::roleNames() const
 void TaskListModel::setExpanded(int row, bool expanded)
 {
     d->setExpanded(row, expanded);
+}
+
+bool TaskListModel::isExpanded(int row) const
+{
+    return data(index(row), TaskRow::ExpandedRole).toBool();
 }
 
 int TaskListModel::count() const

@@ -262,6 +262,12 @@ void Seam::postRecheck(Recheckable &scope)
     arrived(lock);
 }
 
+quint64 Seam::calls()
+{
+    const std::lock_guard lock(m_mutex);
+    return m_calls;
+}
+
 bool Seam::isOpen(From from)
 {
     const std::lock_guard lock(m_mutex);

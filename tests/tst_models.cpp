@@ -225,7 +225,7 @@ private Q_SLOTS:
         QVERIFY(child.data(TaskRow::SiteRole).toString().startsWith(QStringLiteral("tst_models.cpp:")));
         const QModelIndex group = child.parent();
         QCOMPARE(group.data(TaskRow::KindRole), int(TaskRow::Kind::Group));
-        QCOMPARE(group.data(TaskRow::ChildrenRole), 3);
+        QCOMPARE(group.data(TaskRow::ChildCountRole), 3);
         QCOMPARE(group.parent().data().toString(), QStringLiteral("family"));
         QCOMPARE(group.parent().parent().parent().data().toString(), QStringLiteral("trunk"));
         QVERIFY(!group.parent().parent().parent().parent().isValid());
@@ -234,8 +234,8 @@ private Q_SLOTS:
         QCOMPARE(model.rowCount(nested), 2);
         const QModelIndex outermost = model.index(0, 0, nested);
         QCOMPARE(outermost.data(TaskRow::KindRole), int(TaskRow::Kind::Await));
-        QVERIFY(outermost.data(TaskRow::FunctionRole).toString().contains(QStringLiteral("nester")));
-        QVERIFY(model.index(1, 0, nested).data(TaskRow::FunctionRole).toString().contains(QStringLiteral("inner")));
+        QVERIFY(outermost.data(TaskRow::CoroutineRole).toString().contains(QStringLiteral("nester")));
+        QVERIFY(model.index(1, 0, nested).data(TaskRow::CoroutineRole).toString().contains(QStringLiteral("inner")));
         QCOMPARE(model.taskCount(), 6); // with main
     }
 
@@ -279,6 +279,7 @@ private Q_SLOTS:
         QCOMPARE(model.index(nested + 2).data(TaskRow::DepthRole), 3);
         model.setExpanded(-1, true); // no such rows: nothing
         model.setExpanded(1 << 30, false);
+        QVERIFY(!model.isExpanded(-1) && !model.isExpanded(1 << 30) && model.isExpanded(nested));
         model.setFilter(QStringLiteral("no such loop"));
         QCOMPARE(model.count(), 0);
     }
@@ -294,7 +295,7 @@ private Q_SLOTS:
         TaskModel model;
         TaskListModel list;
         QTRY_COMPARE(value(model, QStringLiteral("deaf"), TaskRow::StateNameRole), QStringLiteral("Waiting"));
-        QCOMPARE(value(model, QStringLiteral("deaf"), TaskRow::WarningRole), int(TaskRow::Warning::None));
+        QCOMPARE(value(model, QStringLiteral("deaf"), TaskRow::WarningRole), int(TaskRow::Warning::NoWarning));
         service.stop(QStringLiteral("enough"));
         QTRY_COMPARE(value(model, QStringLiteral("deaf"), TaskRow::CancelledRole), true);
         QTRY_COMPARE(value(model, QStringLiteral("deaf"), TaskRow::WarningRole),

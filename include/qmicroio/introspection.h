@@ -28,7 +28,7 @@ struct ServiceInfo
     std::chrono::nanoseconds uptime{}; ///< since start(); of one that has ended, how long it ran
     int restarts = 0; ///< how many services of its name were started before it
     quintptr loop = 0; ///< the LoopInfo::id of its loop; 0 if it has none
-    quint64 calls = 0; ///< calls and wake-ups that other threads have handed over to its loop
+    quint64 calls = 0; ///< of callSoon(), callSync() and submit() that its loop has accepted
     /// How long its loop was at work for calls, timers and tasks, while somebody watched (models do, and a StatusPrinter).
     std::chrono::nanoseconds busy{};
 };

@@ -213,7 +213,7 @@ public:
     };
     Q_ENUM(State)
     enum class Warning {
-        None,
+        NoWarning,
         IgnoresCancellation, ///< cancelled for more than a second, and still waiting for something else
         LoopSilent, ///< its loop does not answer
     };
@@ -228,7 +228,7 @@ public:
         SiteRole, ///< "main.cpp:12"
         FileRole, ///< the whole path as the compiler knows it
         LineRole,
-        FunctionRole, ///< of the coroutine that waits
+        CoroutineRole, ///< of the coroutine that waits
         AgeRole, ///< seconds
         BusyRole, ///< seconds in which it ran, while somebody watched
         IdleRole, ///< seconds in which it did not
@@ -238,7 +238,7 @@ public:
         WarningRole, ///< Warning as int
         WarningSecondsRole, ///< for how long
         WarningTextRole, ///< "ignores its cancellation for 3.2 s"; empty without
-        ChildrenRole, ///< int: rows directly below
+        ChildCountRole, ///< int: rows directly below
         DepthRole, ///< of TaskListModel: 0 for a loop
         ExpandedRole, ///< of TaskListModel
     };
@@ -298,6 +298,7 @@ public:
 
     /// Opens or closes a row; one that does not exist is ignored. New rows come open, those with awaits only closed.
     Q_INVOKABLE void setExpanded(int row, bool expanded);
+    Q_INVOKABLE bool isExpanded(int row) const;
 
     int count() const;
     /// In the whole program.

@@ -210,6 +210,7 @@ public:
             if (!admits(from))
                 return false;
             m_incoming.push(std::forward<Work>(work));
+            m_calls += from == From::Anyone ? 1 : 0;
             arrived(lock);
             return true;
         } else {
@@ -261,8 +262,9 @@ public:
     // For those who ask why a loop does not answer: whether a task runs there, and where it last waited.
     std::atomic<const LoopTask *> running{nullptr};
     std::atomic<std::source_location> lastWait{std::source_location()};
-    // Written by the loop only: work that others handed over, and how long its turns took while an Observation lives.
-    std::atomic<quint64> callsRun{0};
+    // How many calls were accepted; what comes from the inside is none.
+    quint64 calls();
+    // Written by the loop only: how long its turns took while an Observation lives.
     std::atomic<qint64> busyNs{0};
     std::atomic<qint64> busySinceNs{0}; // since the clock's epoch; zero between two turns
 
@@ -307,6 +309,7 @@ private:
     Admit m_admit = Admit::Nobody;
     bool m_wakePosted = false;
     bool m_watching = false;
+    quint64 m_calls = 0;
     std::atomic<bool> m_arrived{false};
     alignas(CacheLine) std::atomic<bool> m_hasRechecks{false}; // read at every wait
     std::atomic<quint64> m_owner{0};
