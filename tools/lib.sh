@@ -37,6 +37,11 @@ packages_of() {
     clang) echo clang-19 libclang-rt-19-dev llvm-19 ;;
     # Tests of programs are scripts.
     test) echo python3 ;;
+    # The module and the dashboard; the fonts are for systems that have none.
+    qml) echo qt6-declarative-dev qt6-declarative-dev-tools qt6-tools-dev qt6-tools-dev-tools qt6-l10n-tools libqt6sql6-sqlite \
+        qml6-module-qtquick qml6-module-qtquick-controls qml6-module-qtquick-layouts qml6-module-qtquick-templates \
+        qml6-module-qtquick-window qml6-module-qttest qml6-module-qtqml qml6-module-qtqml-models \
+        qml6-module-qtqml-workerscript fonts-dejavu-core ;;
     check) echo git python3 clang-format-19 clang-tidy-19 ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
     verify) echo spin gcc libc6-dev ;;
@@ -96,8 +101,10 @@ _say_what_to_install() {
 # Package sets that a preset needs beyond `build`.
 sets_of_preset() {
     case $1 in
-    dev) echo test check ;;
-    dev-clang | release-clang | asan | tsan) echo test clang ;;
+    dev) echo test check qml ;;
+    dev-clang) echo test clang qml ;;
+    gui) echo qml ;;
+    release-clang | asan | tsan) echo test clang ;;
     release | asan-gcc) echo test ;;
     tidy) echo clang check ;;
     bench) echo bench ;;
