@@ -21,27 +21,22 @@ Button {
     Accessible.name: text
     Keys.onReturnPressed: clicked()
 
-    contentItem: Item {
-        implicitWidth: childrenRect.width
-        implicitHeight: childrenRect.height
+    contentItem: Row {
+        spacing: 6
 
-        Row {
-            anchors.centerIn: parent
-            spacing: 6
-
-            StateMark {
-                anchors.verticalCenter: parent.verticalCenter
-                visible: button.mark !== ""
-                width: 11
-                height: 11
-                stateName: button.mark
-                color: button.ink
-            }
-            Text {
-                text: button.text
-                font: button.font
-                color: button.ink
-            }
+        StateMark {
+            anchors.verticalCenter: parent.verticalCenter
+            visible: button.mark !== ""
+            width: 11
+            height: 11
+            stateName: button.mark
+            color: button.ink
+        }
+        Text {
+            anchors.verticalCenter: parent.verticalCenter
+            text: button.text
+            font: button.font
+            color: button.ink
         }
     }
     background: Rectangle {

@@ -4,6 +4,7 @@
 #include <QtCore/QDir>
 #include <QtCore/QFile>
 #include <QtCore/QLocale>
+#include <QtCore/QScopeGuard>
 #include <QtCore/QThread>
 
 using namespace QMicroIO;
@@ -184,12 +185,12 @@ std::unique_ptr<LoopServiceThread> Director::makeChecksum()
 
 Task<> Director::takeResults(ChannelReceiver<Checksum::HashedBatch> results)
 {
+    const auto atEnd = qScopeGuard([&results] { results.close(); });
     while (const std::optional<Checksum::HashedBatch> batch = co_await results.next()) {
         with<Checksum::HashService>(QStringLiteral("checksum"),
                                     [](Checksum::HashService &service) { service.batchPrinted(); });
         m_board->write({QStringLiteral("checksum"), QStringLiteral("%1 files").arg(batch->results.size())});
     }
-    results.close();
 }
 
 void Director::look()

@@ -218,7 +218,7 @@ struct Entry<ChannelModel>
     void update(const Info &now, const Sample &sample)
     {
         info = now;
-        peak = std::max(peak, now.stats.queued);
+        peak = std::max({peak, now.stats.queued, now.stats.peak}); // a mailbox counts none
         deepest = std::max(deepest, now.stats.queued);
         sent.add(double(now.stats.sent), sample.time);
         received.add(double(now.stats.received), sample.time);

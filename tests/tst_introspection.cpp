@@ -6,6 +6,7 @@
 #include <qmicroio/detail/listing.h>
 #include <qmicroio/introspection.h>
 #include <qmicroio/loopservicethread.h>
+#include <qmicroio/mailbox.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/scopegroup.h>
 #include <qmicroio/statusprinter.h>
@@ -171,6 +172,22 @@ private Q_SLOTS:
             QVERIFY(info->error.contains(QStringLiteral("line cut")));
         }
         QVERIFY(!named(programStatus().channels, QStringLiteral("numbers")));
+    }
+
+    // B402
+    void aMailboxIsListedAsOne()
+    {
+        {
+            Mailbox<int> mailbox(QStringLiteral("letters"));
+            mailbox.submit(1);
+            const auto info = named(programStatus().channels, QStringLiteral("letters"));
+            QVERIFY(info);
+            QCOMPARE(info->kind, ChannelInfo::Kind::Mailbox);
+            QCOMPARE(info->stats.queued, 1);
+            QVERIFY(programStatus().toString().contains(QStringLiteral("mailbox letters: 1 queued")));
+            mailbox.close();
+        }
+        QVERIFY(!named(programStatus().channels, QStringLiteral("letters")));
     }
 
     // B403

@@ -103,7 +103,7 @@ public:
         StateNameRole, ///< "Open"
         ErrorRole,
         DepthRole, ///< items that wait in it
-        PeakRole, ///< the greatest depth that an update has seen
+        PeakRole, ///< the greatest depth ever; of a mailbox that an update has seen
         SentRole, ///< double, since it can exceed an int
         ReceivedRole, ///< double
         DroppedRole, ///< double
