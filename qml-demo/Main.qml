@@ -22,6 +22,11 @@ ApplicationWindow {
     LayoutMirroring.enabled: director.rightToLeft
     LayoutMirroring.childrenInherit: true
 
+    // For the picture.
+    function showLastTasks() {
+        taskTree.positionViewAtEnd();
+    }
+
     onDarkChanged: MicroTheme.dark = dark
     Component.onCompleted: MicroTheme.dark = dark
 
@@ -164,6 +169,7 @@ ApplicationWindow {
                     }
 
                     TaskTree {
+                        id: taskTree
                         anchors.fill: parent
                         tasks: taskRows
                     }

@@ -72,7 +72,9 @@ Task<> playScript(Demo::Director &director, QQuickWindow &window, QString file, 
     director.inject(QStringLiteral("flood"));
     director.inject(QStringLiteral("ignore"));
     window.setProperty("onlyChosen", true);
-    co_await sleep(3200ms);
+    co_await sleep(3000ms);
+    QMetaObject::invokeMethod(&window, "showLastTasks");
+    co_await sleep(200ms);
     done = window.grabWindow().save(file);
     QCoreApplication::exit(done ? 0 : 1);
 }

@@ -323,8 +323,9 @@ public:
         return info;
     }
 
-    // Once.
-    LoopInfo wait(QDeadlineTimer deadline) const
+    // Once. Secretly: the wait is short and no reason for a DeadlockError in a thread that joins the one that asks.
+    enum class Secretly { No, Yes };
+    LoopInfo wait(QDeadlineTimer deadline, Secretly secretly = Secretly::No) const
     {
         LoopInfo info = head();
         if (!m_asked) {
@@ -333,7 +334,7 @@ public:
         }
         try {
             std::optional<detail::WaitEdge> edge;
-            if (!m_seam->isOwnThread())
+            if (!m_seam->isOwnThread() && secretly == Secretly::No)
                 edge.emplace(m_seam->thread(), "taskTree()", m_answer->gate);
             info.answered = m_answer->gate.wait(deadline);
         } catch (const DeadlockError &) {
@@ -507,9 +508,8 @@ TaskTree LoopSurvey::ask(std::chrono::milliseconds patience, const Seam *leftOut
         const auto known = took.find(one.question.seam());
         std::chrono::nanoseconds time = known == took.end() ? 0ns : known->second;
         const auto left = std::max<std::chrono::nanoseconds>(patience, 4 * time) - (Clock::now() - begin);
-        tree.loops.push_back(one.isNew
-                                 ? one.question.wait(QDeadlineTimer(std::max<std::chrono::nanoseconds>(left, 0ns)))
-                                 : one.question.late());
+        const QDeadlineTimer deadline(std::max<std::chrono::nanoseconds>(left, 0ns));
+        tree.loops.push_back(one.isNew ? one.question.wait(deadline, Question::Secretly::Yes) : one.question.late());
         if (tree.loops.back().answered)
             time = one.question.took();
         else
