@@ -14,8 +14,8 @@
 #include <qmicroio/errors.h>
 #include <qmicroio/introspection.h>
 #include <qmicroio/loopservicethread.h>
-#include <qmicroio/mailbox.h>
 #include <qmicroio/loopwatchdog.h>
+#include <qmicroio/mailbox.h>
 #include <qmicroio/models.h>
 #include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
