@@ -13,8 +13,8 @@
 #include <qmicroio/diagnostics.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/loopservicethread.h>
-#include <qmicroio/mailbox.h>
 #include <qmicroio/loopwatchdog.h>
+#include <qmicroio/mailbox.h>
 #include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/scopegroup.h>
