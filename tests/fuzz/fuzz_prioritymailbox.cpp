@@ -107,6 +107,11 @@ private:
                 ++m_consumed;
         }
     }
+    bool isTakeable() const
+    {
+        return std::any_of(m_sorted.begin(), m_sorted.end(),
+                           [this](const Item &item) { return !m_floor || item.level > *m_floor; });
+    }
     std::optional<Item> takeFromModel(bool overFloor)
     {
         const auto first = std::max_element(m_sorted.begin(), m_sorted.end(), [](const Item &a, const Item &b) {
@@ -152,6 +157,7 @@ private:
             return;
         trace(QStringLiteral("cancel"));
         m_isCancelled = true;
+        m_isParked = false;
         m_scope->cancel();
     }
     Task<> settleBoth()
@@ -170,13 +176,19 @@ private:
         require(m_sawEnd == wantedEnd, QStringLiteral("how the get ends"));
         m_sawEnd = End::Open;
         require(m_isGetting == (gets && !wanted && m_end == End::Open), QStringLiteral("whether the get waits"));
+        m_isParked = m_isGetting;
         checkStats();
     }
     void drain(int most)
     {
         trace(QStringLiteral("drain %1").arg(most));
         sortModel();
-        for (const Item &item : m_mailbox.drainNowait(most)) {
+        const std::vector<Item> items = m_mailbox.drainNowait(most);
+        if (m_isParked && isTakeable()) {
+            require(items.empty(), QStringLiteral("a drain leaves a get its item"));
+            return;
+        }
+        for (const Item &item : items) {
             require(item == takeFromModel(false), QStringLiteral("%1 is the next item").arg(item.number));
             --most;
         }
@@ -223,6 +235,7 @@ private:
     quint64 m_consumed = 0;
     quint64 m_taken = 0;
     bool m_isGetting = false;
+    bool m_isParked = false; // a get that has begun and waits
     bool m_isCancelled = false;
     std::optional<Item> m_got;
     End m_sawEnd = End::Open;
