@@ -35,8 +35,8 @@ packages_of() {
     build) echo g++ cmake ninja-build ccache git qt6-base-dev qcoro-qt6-dev ;;
     # The symbolizer of llvm-19 puts function names into the reports of sanitizers.
     clang) echo clang-19 libclang-rt-19-dev llvm-19 ;;
-    # Tests of programs are scripts.
-    test) echo python3 ;;
+    # Tests of programs are scripts; the driver is for the example log_pipeline.
+    test) echo python3 libqt6sql6-sqlite ;;
     check) echo git python3 clang-format-19 clang-tidy-19 ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
     verify) echo spin gcc libc6-dev ;;
