@@ -52,6 +52,7 @@ def scaled(figures, side, factor):
 
 def completed(figures):
     """The figures, and for each row that they do not cover some that meet its goal."""
+    sys.path.insert(0, str(REPORT.parent))  # for the modules beside it
     spec = importlib.util.spec_from_file_location("report", REPORT)
     report = importlib.util.module_from_spec(spec)
     sys.modules["report"] = report
