@@ -8,11 +8,16 @@
 #include <QtConcurrent/QtConcurrentRun>
 #include <QtCore/QByteArrayList>
 #include <QtCore/QFutureWatcher>
+#include <QtCore/QProcess>
 #include <QtCore/QPromise>
 #include <QtCore/QSemaphore>
+#include <QtCore/QThread>
 #include <QtCore/QTimer>
 
+#include <qcoro/qcorofuture.h>
+#include <qcoro/qcoroprocess.h>
 #include <qcoro/qcorosignal.h>
+#include <qcoro/qcorothread.h>
 #include <qcoro/qcorotimer.h>
 
 #include <coroutine>
@@ -697,6 +702,63 @@ private Q_SLOTS:
         };
         run(host());
         QCOMPARE(log, (Log{"8", "timeout"}));
+    }
+
+    void everyKindOfObjectThatQCoroAwaitsIsAwaited()
+    {
+        Log log;
+        auto host = [&]() -> Task<> {
+            std::unique_ptr<QThread> thread(QThread::create([] { }));
+            thread->start();
+            log += co_await qCoro(thread.get()).waitForFinished() ? "thread" : "?";
+            thread->wait();
+
+            QProcess process;
+            const QStringList arguments(QStringLiteral("hello"));
+            process.start(QStringLiteral("echo"), arguments);
+            log += co_await qCoro(process).waitForFinished() ? process.readAll().trimmed() : "?";
+
+            QTimer timer;
+            timer.start(1ms);
+            co_await qCoro(timer).waitForTimeout();
+            log += "timer";
+
+            log += QByteArray::number(co_await qCoro(QtConcurrent::run([] { return 8; })).waitForFinished());
+            log += QByteArray::number(co_await atOnce(9));
+        };
+        run(host());
+        QCOMPARE(log, (Log{"thread", "hello", "timer", "8", "9"}));
+    }
+
+    void workThatLoopsOverWhatIsReadyLetsOthersGoOn_data()
+    {
+        QTest::addColumn<int>("kind");
+        QTest::newRow("QFuture") << 0;
+        QTest::newRow("QCoro task") << 1;
+        QTest::newRow("cancellable") << 2;
+    }
+    // B205
+    void workThatLoopsOverWhatIsReadyLetsOthersGoOn()
+    {
+        QFETCH(const int, kind);
+        bool othersRan = false;
+        auto other = [&] { othersRan = true; };
+        auto nothing = [] { };
+        auto body = [&](TaskGroup &group) -> Task<> {
+            group.startSoon(other);
+            for (const QDeadlineTimer limit(10s); !othersRan && !limit.hasExpired();) {
+                if (kind == 0)
+                    co_await QtFuture::makeReadyFuture(1);
+                else if (kind == 1)
+                    co_await atOnce(1);
+                else
+                    co_await cancellable(atOnce(1), nothing);
+            }
+            if (!othersRan)
+                throw Error("the others had no turn");
+        };
+        run(withTaskGroup(body));
+        QVERIFY(othersRan);
     }
 
     void chainsOfBothKindsOfCoroutinesPassResultsAndErrors()
