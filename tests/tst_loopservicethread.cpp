@@ -1620,9 +1620,10 @@ private Q_SLOTS:
     // B205
     void aCallThatPostsItselfAgainStarvesNobody()
     {
-        Running service;
         std::atomic<bool> enough{false};
-        std::function<void()> again = [&] {
+        std::function<void()> again; // outlives the service, which still runs one call of it at the end
+        Running service;
+        again = [&] {
             if (!enough)
                 service.callSoon([&] { again(); });
         };

@@ -593,11 +593,21 @@ private Q_SLOTS:
 
     void whatQCoroCanAwaitATaskCanAwait()
     {
-        const std::unique_ptr<QThread> thread(QThread::create([] { }));
+        // QCoro connects to the signals of a thread that runs: between the two of them, or Qt's lists are read as they change.
+        QSemaphore began;
+        QSemaphore watching;
+        const auto runs = [&] {
+            began.release();
+            watching.acquire();
+        };
+        const std::unique_ptr<QThread> thread(QThread::create(runs));
         auto body = [&]() -> Task<int> {
             co_await QCoro::sleepFor(1ms);
             auto watched = qCoro(thread.get());
             thread->start();
+            began.acquire();
+            const auto goOn = [&] { watching.release(); };
+            QMetaObject::invokeMethod(qApp, goOn, Qt::QueuedConnection);
             const bool ended = co_await watched.waitForFinished();
             PostedAnswer kept(20);
             const int first = co_await kept;

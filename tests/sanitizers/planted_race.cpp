@@ -5,8 +5,10 @@
 
 #include <QtCore/QCoreApplication>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 
 using namespace QMicroIO;
 
@@ -18,10 +20,17 @@ int main(int argc, char **argv)
     LoopServiceThread service(QStringLiteral("racer"));
     service.start();
     service.waitStarted();
-    const auto countUp = [&] { ++number; };
+    // Tells when it ran without putting the two threads in an order.
+    std::atomic<bool> ran{false};
+    const auto countUp = [&] {
+        ++number;
+        ran.store(true, std::memory_order_relaxed);
+    };
     service.callSoon(countUp);
     if (ordered)
         service.callSync(countUp);
+    while (!ran.load(std::memory_order_relaxed))
+        std::this_thread::yield();
     ++number;
     service.stop();
     service.join();
