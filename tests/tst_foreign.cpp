@@ -8,13 +8,10 @@
 #include <QtConcurrent/QtConcurrentRun>
 #include <QtCore/QByteArrayList>
 #include <QtCore/QFutureWatcher>
-#include <QtCore/QProcess>
 #include <QtCore/QPromise>
 #include <QtCore/QSemaphore>
 #include <QtCore/QTimer>
 
-#include <qcoro/qcorofuture.h>
-#include <qcoro/qcoroprocess.h>
 #include <qcoro/qcorosignal.h>
 #include <qcoro/qcorotimer.h>
 
@@ -700,28 +697,6 @@ private Q_SLOTS:
         };
         run(host());
         QCOMPARE(log, (Log{"8", "timeout"}));
-    }
-
-    void everyKindOfObjectThatQCoroAwaitsIsAwaited()
-    {
-        Log log;
-        auto host = [&]() -> Task<> {
-            QProcess process;
-            const QStringList arguments(QStringLiteral("hello"));
-            process.start(QStringLiteral("echo"), arguments);
-            const bool ended = co_await qCoro(process).waitForFinished();
-            log += ended && process.exitCode() == 0 ? "process" : "?";
-
-            QTimer timer;
-            timer.start(1ms);
-            co_await qCoro(timer).waitForTimeout();
-            log += "timer";
-
-            log += QByteArray::number(co_await qCoro(QtConcurrent::run([] { return 8; })).waitForFinished());
-            log += QByteArray::number(co_await atOnce(9));
-        };
-        run(host());
-        QCOMPARE(log, (Log{"process", "timer", "8", "9"}));
     }
 
     void workThatLoopsOverWhatIsReadyLetsOthersGoOn_data()
