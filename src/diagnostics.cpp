@@ -394,6 +394,23 @@ std::chrono::milliseconds slowExitWarning()
     return std::chrono::milliseconds(slowExitMs.load(std::memory_order_relaxed));
 }
 
+bool isInTask()
+{
+    const detail::Loop *loop = detail::Loop::current();
+    return loop && loop->running();
+}
+
+QString currentTaskName()
+{
+    if (!isInTask()) {
+        throw LogicError(
+            QStringLiteral("currentTaskName() in %1 outside of a task; a slot that needs one starts it, with "
+                           "ObjectTaskGroup::startSoon() or submit()")
+                .arg(detail::currentThreadName()));
+    }
+    return detail::Loop::current()->running()->name();
+}
+
 namespace detail {
 
 LoopInfo askLoop(const KnownLoop &loop, QDeadlineTimer deadline)

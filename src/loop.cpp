@@ -41,6 +41,7 @@ struct ThreadLoop
             static_cast<void>(loop.release()); // frames that nobody can resume still refer to it
     }
     std::unique_ptr<Loop> loop;
+    QMetaObject::Connection finished; // of the QThread
 };
 thread_local ThreadLoop t_threadLoop;
 
@@ -75,6 +76,8 @@ void closeThreadLoop()
 {
     if (t_threadLoop.loop)
         t_threadLoop.loop->close();
+    // The rest goes with the thread's own variables, after QThread::wait() has returned elsewhere: the QThread may be gone then.
+    QObject::disconnect(t_threadLoop.finished);
 }
 
 } // namespace
@@ -226,8 +229,8 @@ Loop &Loop::ensure()
     if (QCoreApplication::instance() && QThread::currentThread() == QCoreApplication::instance()->thread())
         qAddPostRoutine(&closeThreadLoop);
     else
-        QObject::connect(QThread::currentThread(), &QThread::finished, t_threadLoop.loop->context(), &closeThreadLoop,
-                         Qt::DirectConnection);
+        t_threadLoop.finished = QObject::connect(QThread::currentThread(), &QThread::finished,
+                                                 t_threadLoop.loop->context(), &closeThreadLoop, Qt::DirectConnection);
     return *t_threadLoop.loop;
 }
 
@@ -321,6 +324,8 @@ void Loop::turn()
         scope->deref();
     }
     constexpr unsigned LookAtClock = 16;
+    LoopTask *const outer = m_running; // below a nested event loop: what was handed over does not belong to that task
+    m_running = nullptr;
     for (unsigned done = 0; !m_work.isEmpty();) {
         try {
             m_work.runNext(Fate::Run);
@@ -331,6 +336,7 @@ void Loop::turn()
         if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
             break;
     }
+    m_running = outer;
     if (!m_timers.isEmpty())
         fireTimers(now());
     // What becomes ready from here on waits for the next turn, so that Qt's events get theirs in between.
@@ -427,6 +433,7 @@ void Loop::close()
         }
         while (m_work.runNext(Fate::Run)) { }
     }
+    m_endingSince = now();
     m_ending = true;
     for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
         task->deliverCancel();
@@ -507,6 +514,12 @@ QStringList Loop::describeTasks() const
     for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
         lines.prepend(task->describe());
     return lines;
+}
+
+void wakeDispatcher()
+{
+    if (QAbstractEventDispatcher *dispatcher = QAbstractEventDispatcher::instance())
+        dispatcher->wakeUp();
 }
 
 std::vector<KnownLoop> knownLoops()

@@ -115,6 +115,14 @@ const ScopeState *ScopeState::effectiveScope() const
     return found;
 }
 
+const ScopeState &ScopeState::outermost() const noexcept
+{
+    const ScopeState *scope = this;
+    while (scope->m_parent)
+        scope = scope->m_parent;
+    return *scope;
+}
+
 quint64 ScopeState::pathTo(const ScopeState &outermost) const noexcept
 {
     quint64 path = 0;
@@ -201,6 +209,19 @@ void ScopeState::timerFired()
     cancel({QStringLiteral("deadline passed"), Cancelled::Cause::Deadline, {}});
 }
 
+void ScopeState::requireOwnThread(const char *call) const
+{
+    {
+        const std::lock_guard lock(m_seamMutex);
+        if (!m_seam || m_seam->isOwnThread())
+            return;
+    }
+    throw LogicError(
+        QStringLiteral("%1 from %2, but the scope is in use on another thread; only cancel() may be called "
+                       "from there. Use LoopServiceThread::callSoon() to get to the scope's own thread")
+            .arg(QString::fromUtf8(call), currentThreadName()));
+}
+
 ScopeState *ScopeState::nextInTree(ScopeState *top, bool descend) const
 {
     if (descend && m_firstChild)
@@ -236,6 +257,7 @@ void ScopeState::tellTasks()
 
 TaskContext::TaskContext(Loop &loop, ScopeState *scope)
     : m_loop(&loop)
+    , m_locals(currentLocals())
     , m_since(loop.turnTime())
 {
     loop.linkTask(*this);
@@ -276,7 +298,11 @@ void TaskContext::throwCancelled() const
         cancelled.m_path = m_scope->pathTo(*scope);
         throw cancelled;
     }
-    throw Cancelled(QStringLiteral("the event loop of %1 ended").arg(m_loop->name()));
+    Cancelled cancelled(QStringLiteral("the event loop of %1 ended").arg(m_loop->name()), Cancelled::Cause::LoopEnd);
+    cancelled.m_when = m_loop->endingSince();
+    if (m_scope)
+        cancelled.m_path = m_scope->pathTo(m_scope->outermost());
+    throw cancelled;
 }
 
 void TaskContext::deliverCancel()
