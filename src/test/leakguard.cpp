@@ -123,6 +123,8 @@ public:
         QString file = QString::fromLocal8Bit(info.dli_fname);
         if (!QFileInfo(file).isAbsolute() || !QFileInfo::exists(file))
             file = QCoreApplication::applicationFilePath(); // the program itself is named as it was called
+        if (file.startsWith(QStringLiteral("/usr/")) || file.startsWith(QStringLiteral("/lib")))
+            return; // the system's libraries say nothing about a test
         m_modules[file].insert(offset, {});
         m_known[call] = {file, offset};
 #endif

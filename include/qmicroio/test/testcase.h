@@ -15,6 +15,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <source_location>
 #include <type_traits>
 
@@ -148,8 +149,8 @@ void runTest(F body, const TestOptions &options = {}, std::source_location place
 /// within a child of a group or, through its failure, a service of the test; the place is the macro's own.
 #define QMICROIO_VERIFY(...) \
     ::QMicroIO::Test::detail::verify(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, "", __FILE__, __LINE__)
-#define QMICROIO_VERIFY2(condition, description)                                                               \
-    ::QMicroIO::Test::detail::verify(static_cast<bool>(condition), #condition, ::QTest::toString(description), \
+#define QMICROIO_VERIFY2(condition, description)                                                                       \
+    ::QMicroIO::Test::detail::verify(static_cast<bool>(condition), #condition, static_cast<const char *>(description), \
                                      __FILE__, __LINE__)
 #define QMICROIO_COMPARE(actual, ...) \
     ::QMicroIO::Test::detail::compare(actual, __VA_ARGS__, #actual, #__VA_ARGS__, __FILE__, __LINE__)
