@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/channel.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/test/recorder.h>
@@ -19,6 +20,7 @@ class tst_recorder : public QObject
 private Q_SLOTS:
     void itWritesDownTheLifeOfAService();
     void itWritesDownScopesAndSignals();
+    void itWritesDownTheLifeOfAChannel();
     void itMayGoBeforeWhatItWatches();
     void aDifferenceShowsWhatIsMissingAndWhatIsTooMuch();
     void theSameTestGivesTheSameLogEachTime();
@@ -78,6 +80,28 @@ void tst_recorder::itWritesDownScopesAndSignals()
         QMICROIO_VERIFY(lines.last().startsWith(QStringLiteral("failing: left by an error: ")));
         recorder.clear();
         recorder.compare({});
+    });
+}
+
+void tst_recorder::itWritesDownTheLifeOfAChannel()
+{
+    runTest([]() -> Task<> {
+        Recorder recorder;
+        ChannelOptions options;
+        options.name = QStringLiteral("lines");
+        auto [sender, receiver] = createChannel<int>(options);
+        recorder.watch(sender.channelStatus());
+        sender.channelStatus()->setHighWaterMark(2);
+        sender.sendNowait(1);
+        sender.sendNowait(2);
+        QMICROIO_COMPARE(co_await receiver.receive(), 1);
+        co_await sleep(1s);
+        sender.close();
+        QMICROIO_COMPARE(co_await receiver.receive(), 2);
+        QMICROIO_VERIFY_THROWS(EndOfStream, co_await receiver.receive());
+        recorder.compare({QStringLiteral("0 ms lines: 2 queued"), QStringLiteral("0 ms lines: bound"),
+                          QStringLiteral("1000 ms lines: closed"), QStringLiteral("1000 ms lines: drained")},
+                         Recorder::Column::Time);
     });
 }
 

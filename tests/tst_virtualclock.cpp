@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/channel.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
@@ -305,7 +306,8 @@ void tst_virtualclock::severalServicesSleepOnOneClock()
 void tst_virtualclock::blockingWaitsCountByTheClock_data()
 {
     QTest::addColumn<QString>("kind");
-    for (const char *kind : {"waitStarted", "join", "callSync", "request", "CloseScope::wait", "WorkTracker::waitIdle"})
+    for (const char *kind :
+         {"waitStarted", "join", "callSync", "request", "CloseScope::wait", "sendBlocking", "WorkTracker::waitIdle"})
         QTest::newRow(kind) << QString::fromUtf8(kind);
 }
 
@@ -340,6 +342,12 @@ void tst_virtualclock::blockingWaitsCountByTheClock()
                                  registry.request(1, [](auto &handle) { static auto kept = handle; }, 1h));
     } else if (kind == QStringLiteral("CloseScope::wait")) {
         QVERIFY(!open.wait(1h));
+    } else if (kind == QStringLiteral("sendBlocking")) {
+        ChannelOptions options;
+        options.capacity = 1;
+        auto [sender, receiver] = createChannel<int>(options);
+        QVERIFY(sender.sendNowait(1));
+        QVERIFY_THROWS_EXCEPTION(TimeoutError, sender.sendBlocking(2, 1h));
     } else {
         QVERIFY(!busy.waitIdle(1h));
     }

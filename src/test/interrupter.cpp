@@ -79,7 +79,7 @@ StepAccounts::~StepAccounts() = default;
 
 void StepAccounts::require(int step, std::source_location place) const
 {
-    const QStringList left = m_guard.leaks(QDeadlineTimer(0));
+    const QStringList left = m_guard.leaksOfThisThread();
     if (!left.isEmpty()) {
         throw CheckFailed(QStringLiteral("cancelled at suspension %1, the operation has left behind:\n  %2")
                               .arg(step)

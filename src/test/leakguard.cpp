@@ -37,6 +37,7 @@ struct Creation
 {
     Life kind = Life::Frame;
     QString name;
+    std::thread::id thread;
     quint64 order = 0;
     std::array<void *, Depth> calls{};
     int depth = 0;
@@ -88,6 +89,7 @@ public:
         Creation creation;
         creation.kind = kind;
         creation.name = name;
+        creation.thread = std::this_thread::get_id();
 #ifdef QMICROIO_HAS_BACKTRACE
         creation.depth = backtrace(creation.calls.data(), int(Depth));
 #endif
@@ -204,6 +206,38 @@ QString creationText(const Creation &creation, const Places &places)
     return QStringLiteral(", created at ") + found.join(QStringLiteral(", called from "));
 }
 
+QStringList textsOf(std::vector<Creation> alive)
+{
+    if (alive.empty())
+        return {};
+    constexpr std::size_t Most = 20;
+    const std::size_t count = alive.size();
+    alive.resize(std::min(count, Most));
+    Places places;
+    for (const Creation &creation : alive) {
+        for (int i = 0; i < creation.depth; ++i)
+            places.want(creation.calls[std::size_t(i)]);
+    }
+    places.resolve();
+    QStringList things;
+    for (const Creation &creation : alive) {
+        switch (creation.kind) {
+        case Life::Frame:
+            things += QStringLiteral("a coroutine frame") + creationText(creation, places);
+            break;
+        case Life::Service:
+            things += QStringLiteral("service %1 runs").arg(creation.name) + creationText(creation, places);
+            break;
+        case Life::Request:
+            things += QStringLiteral("request %1 is pending").arg(creation.name) + creationText(creation, places);
+            break;
+        }
+    }
+    if (count > Most)
+        things += QStringLiteral("and %1 more").arg(count - Most);
+    return things;
+}
+
 void collectTasks(QStringList &texts, const QString &loop, const std::vector<GroupInfo> &groups,
                   std::chrono::nanoseconds youngest);
 
@@ -236,15 +270,20 @@ struct LeakGuard::Private
     quint64 order = 0;
     std::chrono::steady_clock::time_point begin;
 
-    QStringList otherLeaks(bool withCalls) const
+    QStringList tasksLeft(const std::vector<LoopInfo> &loops) const
     {
         QStringList texts;
         const std::chrono::nanoseconds age = std::chrono::steady_clock::now() - begin;
-        const TaskTree tree = taskTree(QDeadlineTimer(100));
-        for (const LoopInfo &loop : tree.loops) {
+        for (const LoopInfo &loop : loops) {
             collectTasks(texts, loop.name, loop.tasks, age);
             collectTasks(texts, loop.name, loop.groups, age);
         }
+        return texts;
+    }
+
+    QStringList otherLeaks(bool withCalls) const
+    {
+        QStringList texts = tasksLeft(taskTree(QDeadlineTimer(100)).loops);
         if (!withCalls)
             return texts;
         for (const QMicroIO::detail::KnownLoop &loop : QMicroIO::detail::knownLoops()) {
@@ -284,35 +323,19 @@ QStringList LeakGuard::leaks(QDeadlineTimer deadline) const
         }
         std::this_thread::yield();
     }
-    if (alive.empty())
-        return texts;
+    return texts + textsOf(std::move(alive));
+}
 
-    constexpr std::size_t Most = 20;
-    const std::size_t count = alive.size();
-    alive.resize(std::min(count, Most));
-    Places places;
-    for (const Creation &creation : alive) {
-        for (int i = 0; i < creation.depth; ++i)
-            places.want(creation.calls[std::size_t(i)]);
+QStringList LeakGuard::leaksOfThisThread() const
+{
+    std::vector<Creation> alive = Watcher::instance().aliveSince(d->order);
+    std::erase_if(alive, [](const Creation &creation) { return creation.thread != std::this_thread::get_id(); });
+    std::vector<LoopInfo> own;
+    for (LoopInfo &loop : taskTree(QDeadlineTimer(0)).loops) {
+        if (loop.name == QMicroIO::detail::currentThreadName())
+            own.push_back(std::move(loop));
     }
-    places.resolve();
-    QStringList things;
-    for (const Creation &creation : alive) {
-        switch (creation.kind) {
-        case Life::Frame:
-            things += QStringLiteral("a coroutine frame") + creationText(creation, places);
-            break;
-        case Life::Service:
-            things += QStringLiteral("service %1 runs").arg(creation.name) + creationText(creation, places);
-            break;
-        case Life::Request:
-            things += QStringLiteral("request %1 is pending").arg(creation.name) + creationText(creation, places);
-            break;
-        }
-    }
-    if (count > Most)
-        things += QStringLiteral("and %1 more").arg(count - Most);
-    return texts + things;
+    return d->tasksLeft(own) + textsOf(std::move(alive));
 }
 
 void LeakGuard::check(QDeadlineTimer deadline, std::source_location place) const

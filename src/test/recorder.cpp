@@ -85,6 +85,26 @@ void Recorder::watch(CloseScope &scope, const QString &name)
         Qt::DirectConnection);
 }
 
+void Recorder::watch(ChannelStatus *channel, const QString &name)
+{
+    const std::shared_ptr<Log> log = m_log;
+    const QString known = name.isEmpty() ? channel->name() : name;
+    const auto plain = [&](void (ChannelStatus::*signal)(), const QString &what) {
+        QObject::connect(channel, signal, channel, [log, known, what] { log->add(known, what); }, Qt::DirectConnection);
+    };
+    plain(&ChannelStatus::bound, QStringLiteral("bound"));
+    plain(&ChannelStatus::closed, QStringLiteral("closed"));
+    plain(&ChannelStatus::drained, QStringLiteral("drained"));
+    QObject::connect(
+        channel, &ChannelStatus::failed, channel,
+        [log, known](const QString &message) { log->add(known, QStringLiteral("failed: ") + message); },
+        Qt::DirectConnection);
+    QObject::connect(
+        channel, &ChannelStatus::highWater, channel,
+        [log, known](qsizetype queued) { log->add(known, QStringLiteral("%1 queued").arg(queued)); },
+        Qt::DirectConnection);
+}
+
 void Recorder::note(const QString &name, const QString &what)
 {
     m_log->add(name, what);

@@ -12,6 +12,10 @@
 
 namespace QMicroIO::Test {
 
+namespace detail {
+class StepAccounts;
+}
+
 /// Finds what came to life after its construction and is still there: running services, tasks that wait (with the line where),
 /// pending requests, calls that no loop has taken, and coroutine frames. Names each, and the lines that created it.
 ///
@@ -38,6 +42,8 @@ public:
                std::source_location place = std::source_location::current()) const;
 
 private:
+    friend class detail::StepAccounts;
+    QStringList leaksOfThisThread() const; // at once; what others do meanwhile is not looked at
     struct Private;
     std::unique_ptr<Private> d;
 };

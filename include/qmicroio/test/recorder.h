@@ -3,6 +3,7 @@
 #pragma once
 
 #include <qmicroio/cancelscope.h>
+#include <qmicroio/channelstatus.h>
 #include <qmicroio/closescope.h>
 #include <qmicroio/servicethread.h>
 #include <qmicroio/task.h>
@@ -43,7 +44,9 @@ public:
     void watch(ServiceThread &service, const QString &name = {});
     /// The closing of a scope, with its reason.
     void watch(CloseScope &scope, const QString &name);
-    /// Any signal, with its arguments where they can be printed. For channels: those of their status object.
+    /// bound(), closed(), failed(), highWater() and drained() of a channel: recorder.watch(sender.channelStatus()).
+    void watch(ChannelStatus *channel, const QString &name = {});
+    /// Any signal, with its arguments where they can be printed.
     template<class Sender, class... A>
     void watch(Sender *sender, void (Sender::*signal)(A...), const QString &name)
     {

@@ -4,7 +4,7 @@
 
 #include <qmicroio/test/check.h>
 #include <qmicroio/test/checkpoints.h>
-#include <qmicroio/test/faults.h>
+#include <qmicroio/test/faultinjectors.h>
 #include <qmicroio/test/interrupter.h>
 #include <qmicroio/test/leakguard.h>
 #include <qmicroio/test/recorder.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <qmicroio/test/faults.h>
+#include <qmicroio/test/faultinjectors.h>
 #include <qmicroio/test/testcase.h>
 
 #include "servicetesting.h"
@@ -10,7 +10,7 @@ using namespace QMicroIO;
 using namespace QMicroIO::Test;
 using namespace std::chrono_literals;
 
-class tst_faults : public QObject
+class tst_faultinjectors : public QObject
 {
     Q_OBJECT
 
@@ -22,7 +22,7 @@ private Q_SLOTS:
     void aStalledLoopAnswersNobodyUntilReleased();
 };
 
-void tst_faults::aServiceDiesAtEachPoint()
+void tst_faultinjectors::aServiceDiesAtEachPoint()
 {
     runTest([]() -> Task<> {
         using Point = FaultyService::Point;
@@ -66,7 +66,7 @@ void tst_faults::aServiceDiesAtEachPoint()
     });
 }
 
-void tst_faults::aServiceThatNeverStopsEndsWhenLetGo()
+void tst_faultinjectors::aServiceThatNeverStopsEndsWhenLetGo()
 {
     runTest([]() -> Task<> {
         FaultyService stuck(FaultyService::Point::NeverStops);
@@ -81,7 +81,7 @@ void tst_faults::aServiceThatNeverStopsEndsWhenLetGo()
     });
 }
 
-void tst_faults::theErrorIsTheTestsOwn()
+void tst_faultinjectors::theErrorIsTheTestsOwn()
 {
     runTest([]() -> Task<> {
         FaultyService service(FaultyService::Point::BeforeReady, QStringLiteral("own"), 0s,
@@ -93,7 +93,7 @@ void tst_faults::theErrorIsTheTestsOwn()
     });
 }
 
-void tst_faults::aChannelFailsAfterSomeItems()
+void tst_faultinjectors::aChannelFailsAfterSomeItems()
 {
     runTest([]() -> Task<> {
         auto [sender, receiver] = createChannel<int>();
@@ -109,7 +109,7 @@ void tst_faults::aChannelFailsAfterSomeItems()
     });
 }
 
-void tst_faults::aStalledLoopAnswersNobodyUntilReleased()
+void tst_faultinjectors::aStalledLoopAnswersNobodyUntilReleased()
 {
     runTest([]() -> Task<> {
         LoopServiceThread service(QStringLiteral("service"));
@@ -130,5 +130,5 @@ void tst_faults::aStalledLoopAnswersNobodyUntilReleased()
     });
 }
 
-QTEST_GUILESS_MAIN(tst_faults)
-#include "tst_faults.moc"
+QTEST_GUILESS_MAIN(tst_faultinjectors)
+#include "tst_faultinjectors.moc"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <qmicroio/test/faults.h>
+#include <qmicroio/test/faultinjectors.h>
 
 #include <qmicroio/cancelscope.h>
 
