@@ -108,6 +108,7 @@ private Q_SLOTS:
                 co_return QStringLiteral("third time lucky");
             });
             client.start();
+            client.waitStarted(1s); // what it creates to begin with is not the operation's
             auto cancelledEverywhere = [&]() -> Task<int> {
                 auto fetch = [&]() -> Task<QString> {
                     attempts = 0;

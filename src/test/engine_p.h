@@ -26,8 +26,8 @@ using QMicroIO::detail::TimePoint;
 
 struct Participant;
 
-// The clock in place of the system's, and the one who knows whether every loop and thread is blocked. Exists from its first
-// use to the end of the process; in effect between start() and end().
+// The clock in place of the system's, and the one who knows whether every loop and thread is blocked. Exists from its
+// first use to the end of the process; in effect between start() and end().
 class Engine final : public QMicroIO::detail::ClockHook
 {
 public:
@@ -53,8 +53,8 @@ public:
     // Whether time can go on without advance().
     bool movesByItself();
 
-    // Calls `release` on the loop of `loop` once everything has been blocked for `cushion` of real time. The number names the
-    // wait; 0: nothing is started. Starts observing if no clock is installed.
+    // Calls `release` on the loop of `loop` once everything has been blocked for `cushion` of real time. The number
+    // names the wait; 0: nothing is started. Starts observing if no clock is installed.
     quint64 waitBlocked(std::chrono::nanoseconds cushion, std::shared_ptr<Seam> loop, std::function<void()> release);
     void forgetWait(quint64 id);
 

@@ -65,7 +65,8 @@ Task<typename QMicroIO::detail::BodyOf<F>::Result> runAndRequire(F body, Require
 
 } // namespace detail
 
-/// Runs `body`, a coroutine, and requires that it let other tasks run and asked whether it is cancelled; either alone is not enough.
+/// Runs `body`, a coroutine, and requires that it let other tasks run and asked whether it is cancelled; either alone
+/// is not enough.
 ///
 /// Gives the body's result. An error of the body passes, unchecked. What tasks that it starts do does not count.
 /// Thread: a task's. Fails: CheckFailed, which names what is missing.
@@ -75,7 +76,8 @@ auto assertCheckpoints(F body, std::source_location place = std::source_location
     return detail::runAndRequire(std::move(body), &detail::requireCheckpoint, place);
 }
 
-/// Runs `body`, a coroutine, and requires that it neither let others run nor asked whether it is cancelled. Else as assertCheckpoints().
+/// Runs `body`, a coroutine, and requires that it neither let others run nor asked whether it is cancelled. Else as
+/// assertCheckpoints().
 template<class F>
 auto assertNoCheckpoints(F body, std::source_location place = std::source_location::current())
 {

@@ -26,7 +26,8 @@ public:
     ~InjectedFault() override;
 };
 
-/// A service that dies, or hangs, at a chosen point of its life; in the place of a real one, for those who depend on it.
+/// A service that dies, or hangs, at a chosen point of its life; in the place of a real one, for those who depend on
+/// it.
 ///
 /// Thread: as LoopServiceThread.
 class QMICROIO_TEST_EXPORT FaultyService : public LoopServiceThread
@@ -42,12 +43,14 @@ public:
         OnStop, ///< throws in its clean-up
         NeverStops, ///< its clean-up lasts until letGo() is called
     };
-    /// `delay`: by the clock of the library, before the point is reached; for NeverReady and NeverStops it has no meaning.
+    /// `delay`: by the clock of the library, before the point is reached; for NeverReady and NeverStops it has no
+    /// meaning.
     explicit FaultyService(Point point, const QString &name = QStringLiteral("faulty"),
                            std::chrono::nanoseconds delay = {}, std::exception_ptr error = nullptr);
     ~FaultyService() override;
 
-    /// Kills it wherever it is, as a failing child of its group does. Thread: any, from readiness on. Fails: NotRunningError.
+    /// Kills it wherever it is, as a failing child of its group does. Thread: any, from readiness on. Fails:
+    /// NotRunningError.
     void dieNow();
     /// Ends what NeverStops does. Thread: any. Repeat: harmless.
     void letGo();
@@ -74,7 +77,8 @@ public:
                                           error ? error : std::make_exception_ptr(InjectedFault())))
     {
     }
-    /// As ChannelSender::sendNowait(); from the item after the last good one on it fails the channel and throws as a failed channel does.
+    /// As ChannelSender::sendNowait(); from the item after the last good one on it fails the channel and throws as a
+    /// failed channel does.
     bool sendNowait(T item)
     {
         if (m_state->left.fetch_sub(1) <= 0)

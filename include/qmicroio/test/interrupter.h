@@ -74,14 +74,17 @@ Task<bool> runUntilStep(Make &make, int step, bool &reached)
 
 } // namespace detail
 
-/// Runs make(), which gives a fresh Task, again and again: cancelled at its first suspension, at its second, and so on, until it
-/// completes without one. After each run `check(Interruption)` looks at what the operation has left, for example that no item was lost.
+/// Runs make(), which gives a fresh Task, again and again: cancelled at its first suspension, at its second, and so
+/// on, until it completes without one. After each run `check(Interruption)` looks at what the operation has left, for
+/// example that no item was lost.
 ///
-/// Gives the number of suspensions. After each run nothing may be left that was not there before: frames, waiting tasks, pending requests, running
-/// services. Suspensions of the task itself count, also those that only let others run; those of the tasks that it starts do not.
+/// Gives the number of suspensions. After each run nothing may be left that was not there before: frames, waiting
+/// tasks, pending requests, running services. That holds for what the loop's own thread makes, so other tasks of that
+/// loop should be at rest. Suspensions of the task itself count, also those that only let others run; those of the
+/// tasks that it starts do not.
 /// Thread: a task's. Suspends: as the operation. Cancel point: as the operation.
-/// Fails: CheckFailed when a run leaves something behind, when the operation goes on for more than `mostSteps`; what the operation throws
-/// in a run that nobody cancelled, what check() throws.
+/// Fails: CheckFailed when a run leaves something behind, when the operation goes on for more than `mostSteps`; what
+/// the operation throws in a run that nobody cancelled, what check() throws.
 template<class Make, class Check>
     requires std::is_invocable_v<Check &, Interruption>
 Task<int> interruptAtEachStep(Make make, Check check, int mostSteps = 1000,

@@ -16,11 +16,12 @@ namespace detail {
 class StepAccounts;
 }
 
-/// Finds what came to life after its construction and is still there: running services, tasks that wait (with the line where),
-/// pending requests, calls that no loop has taken, and coroutine frames. Names each, and the lines that created it.
+/// Finds what came to life after its construction and is still there: running services, tasks that wait (with the line
+/// where), pending requests, calls that no loop has taken, and coroutine frames. Names each, and the lines that
+/// created it.
 ///
-/// The lines come from the program's debug information, through addr2line; without either, the program's own file and offset
-/// are named. runTest() uses one around each test.
+/// The lines come from the program's debug information, through addr2line; without either, the program's own file and
+/// offset are named. runTest() uses one around each test.
 ///
 /// Thread:   the one that runs the test. Lifetime: at most one counts at a time; an inner one takes over until it goes.
 /// Cost:     some microseconds for each frame, service and request while it lives.
@@ -34,8 +35,8 @@ public:
 
     /// One text for each thing left; empty when nothing is.
     ///
-    /// Blocks: while something is left, until the deadline (real time), with this thread's events processed: what is on its way out
-    /// may finish.
+    /// Blocks: while something is left, until the deadline (real time), with this thread's events processed: what is
+    /// on its way out may finish.
     QStringList leaks(QDeadlineTimer deadline = QDeadlineTimer(500)) const;
     /// The same as a check. Fails: CheckFailed.
     void check(QDeadlineTimer deadline = QDeadlineTimer(500),

@@ -21,10 +21,11 @@
 
 namespace QMicroIO::Test {
 
-/// Writes down signals and state changes as they happen, with the virtual time and the thread, and compares them with what is expected.
+/// Writes down signals and state changes as they happen, with the virtual time and the thread, and compares them with
+/// what is expected.
 ///
-/// A line is "TIME [THREAD] NAME: WHAT", for example "1500 ms [printer] printer: state Stopping". Time counts by the clock of the
-/// library since the recorder was made.
+/// A line is "TIME [THREAD] NAME: WHAT", for example "1500 ms [printer] printer: state Stopping". Time counts by the
+/// clock of the library since the recorder was made.
 ///
 /// Thread:   any; entries of several threads stand in the order in which they were made.
 /// Lifetime: the recorder may go before what it watches, and the reverse.
@@ -81,7 +82,8 @@ public:
     void compare(const QStringList &expected, Columns columns = Columns(Column::Time) | Column::Thread,
                  std::source_location place = std::source_location::current()) const;
 
-    /// How `actual` differs from `expected`: lines that are missing have a minus, those that are too many a plus. Empty when equal.
+    /// How `actual` differs from `expected`: lines that are missing have a minus, those that are too many a plus.
+    /// Empty when equal.
     static QString difference(const QStringList &actual, const QStringList &expected);
 
 private:

@@ -66,7 +66,8 @@ private:
 
 /// Runs steps of several tasks in one order: co_await sequence.at(2, step) waits until the steps at 0 and 1 have ended.
 ///
-/// Thread:  the tasks of one loop, that of the first step. Lifetime: may go before the steps that wait; those get an error.
+/// Thread: the tasks of one loop, that of the first step. Lifetime: may go before the steps that wait; those get an
+/// error.
 /// Source:  the Sequencer of Trio's testing module.
 class QMICROIO_TEST_EXPORT Sequencer
 {
@@ -79,8 +80,8 @@ public:
     /// Waits for its turn, runs step(), which may be a coroutine, and passes the turn on, also when the step fails.
     ///
     /// Suspends: unless it is its turn. Cancel point: yes; a wait that is cancelled breaks the sequence.
-    /// Fails: what the step throws; LogicError for a point that was claimed before, and for a negative one; BrokenResourceError once
-    /// the sequence is broken: for the others that wait and for all that come later.
+    /// Fails: what the step throws; LogicError for a point that was claimed before, and for a negative one;
+    /// BrokenResourceError once the sequence is broken: for the others that wait and for all that come later.
     template<class F>
     Task<> at(int point, F step)
     {

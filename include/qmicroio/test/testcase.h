@@ -25,11 +25,13 @@ namespace QMicroIO::Test {
 struct TestOptions
 {
     enum class Clock {
-        Autojump, ///< a VirtualClock that jumps at once when everything is blocked; one that is installed already is used as it is
-        System, ///< real time
+        /// A VirtualClock that jumps at once when everything is blocked; one that is installed already is used as it is.
+        Autojump,
+        /// Real time.
+        System,
     };
-    /// Real time that the body may take. Then the test fails, the task tree is printed and the body is cancelled; if even that does
-    /// not end it, the process is aborted.
+    /// Real time that the body may take. Then the test fails, the task tree is printed and the body is cancelled; if
+    /// even that does not end it, the process is aborted.
     std::chrono::milliseconds watchdog{30000};
     Clock clock = Clock::Autojump;
     bool checkLeaks = true; ///< with a LeakGuard
@@ -128,9 +130,9 @@ private:
 
 /// Runs a coroutine as a QTest function: write runTest([&]() -> Task<> { ... }) as the whole body of the slot.
 ///
-/// The body runs on this thread's event loop, on a virtual clock and under a watchdog; afterwards nothing may be left. What
-/// leaves it is reported as a failure. In it use QMICROIO_VERIFY() and the others below, not QVERIFY(), which would return from the coroutine;
-/// QFETCH() works.
+/// The body runs on this thread's event loop, on a virtual clock and under a watchdog; afterwards nothing may be left.
+/// What leaves it is reported as a failure. In it use QMICROIO_VERIFY() and the others below, not QVERIFY(), which
+/// would return from the coroutine; QFETCH() works.
 ///
 /// Thread: the one on which QTest runs the function. Blocks: until the body has ended, with the event loop running.
 /// Fails: never by an exception; like QVERIFY() it reports to QTest. Return from the slot afterwards.
@@ -171,7 +173,8 @@ void runTest(F body, const TestOptions &options = {}, std::source_location place
         qmicroioCheck.done();                                                                        \
     } while (false)
 
-/// As QTRY_VERIFY and QTRY_COMPARE, but on the clock of the library, and it fails at once when that stands still. In coroutines only.
+/// As QTRY_VERIFY and QTRY_COMPARE, but on the clock of the library, and it fails at once when that stands still. In
+/// coroutines only.
 #define QMICROIO_TRY_VERIFY_WITH_TIMEOUT(condition, timeout)          \
     do {                                                              \
         ::QMicroIO::Test::detail::Patience qmicroioPatience(timeout); \

@@ -17,17 +17,18 @@ QT_END_NAMESPACE
 
 namespace QMicroIO::Test {
 
-/// A clock for tests, in place of the system's while it is installed: sleeps, deadlines, timeouts and blocking waits with
-/// deadlines count by it, on all loops and threads of the program.
+/// A clock for tests, in place of the system's while it is installed: sleeps, deadlines, timeouts and blocking waits
+/// with deadlines count by it, on all loops and threads of the program.
 ///
-/// Starts at zero and stands still. Time moves by advance(), by a rate, or by itself: with an autojump threshold it jumps to
-/// the next deadline whenever nobody has anything to do. Everybody is every loop, every service's thread and the thread that
-/// installed the clock. A thread counts as blocked in its event loop, in a wait of this library, and after 5 real
-/// milliseconds also asleep in a call of others, such as QFuture::result(). Functions of offload() count as work.
+/// Starts at zero and stands still. Time moves by advance(), by a rate, or by itself: with an autojump threshold it
+/// jumps to the next deadline whenever nobody has anything to do. Everybody is every loop, every service's thread and
+/// the thread that installed the clock. A thread counts as blocked in its event loop, in a wait of this library, and
+/// after 5 real milliseconds also asleep in a call of others, such as QFuture::result(). Functions of offload() count
+/// as work.
 ///
-/// Not under it: std::chrono::steady_clock::now() and QDeadlineTimer in code under test, and timers of Qt other than those that
-/// control() was told of. A QDeadlineTimer given to a blocking wait is taken as what is left of it, rounded up to a whole
-/// millisecond, and counts by this clock from there.
+/// Not under it: std::chrono::steady_clock::now() and QDeadlineTimer in code under test, and timers of Qt other than
+/// those that control() was told of. A QDeadlineTimer given to a blocking wait is taken as what is left of it, rounded
+/// up to a whole millisecond, and counts by this clock from there.
 ///
 /// Thread:   any, except where a method says otherwise. Lifetime: the destructor uninstalls.
 /// Source:   the clocks of Trio's testing module and of tokio's paused runtime.
@@ -41,8 +42,8 @@ public:
 
     /// From here on everything counts by this clock; what waits already keeps the time that it had left.
     ///
-    /// Thread: the one that runs the test; it counts as busy unless it is blocked. Blocking waits that have begun before keep the
-    /// system's clock. Fails: LogicError when a clock is installed.
+    /// Thread: the one that runs the test; it counts as busy unless it is blocked. Blocking waits that have begun
+    /// before keep the system's clock. Fails: LogicError when a clock is installed.
     void install();
     /// Back to the system's clock: what still waits keeps the time that it has left. Harmless when not installed.
     void uninstall();
@@ -70,7 +71,8 @@ public:
 
     /// Once everything has been blocked that long (real time), the clock jumps to the next deadline. Acts at once.
     ///
-    /// On a tie, tasks in waitAllTasksBlocked() go first. Units: real time. Fails: std::invalid_argument for a negative time or NaN.
+    /// On a tie, tasks in waitAllTasksBlocked() go first. Units: real time. Fails: std::invalid_argument for a
+    /// negative time or NaN.
     template<class Rep, class Period>
     void setAutojump(std::chrono::duration<Rep, Period> threshold)
     {
@@ -84,7 +86,8 @@ public:
     /// Puts a QTimer under this clock: from its next start on, it times out by virtual time.
     ///
     /// A timer of zero milliseconds stays with Qt: it times out at each turn of the event loop.
-    /// Thread: the timer's. Lifetime: until the timer is destroyed or the clock is uninstalled; a timer that runs then goes on with Qt's.
+    /// Thread: the timer's. Lifetime: until the timer is destroyed or the clock is uninstalled; a timer that runs then
+    /// goes on with Qt's.
     /// Fails: LogicError when the clock is not installed, in another thread, or in one without an event loop.
     void control(QTimer *timer);
     /// All QTimers that `owner` has as children, now, at any depth. As control().
@@ -103,7 +106,8 @@ private:
     std::unique_ptr<Private> d;
 };
 
-/// The clock's own instant, for code under test that computes absolute deadlines. The system's when no clock is installed.
+/// The clock's own instant, for code under test that computes absolute deadlines. The system's when no clock is
+/// installed.
 QMICROIO_TEST_EXPORT std::chrono::steady_clock::time_point now();
 
 } // namespace QMicroIO::Test

@@ -52,9 +52,9 @@ private:
 
 /// co_await waitAllTasksBlocked(): until every task of every loop, and every thread that counts, has nothing to do.
 ///
-/// "Blocked" is what VirtualClock says, which need not be installed. A task at sleep(0) or checkpoint(), and one that is cancelled and
-/// has not gone on yet, are not blocked; other tasks in this very wait are. With a cushion everything must have been
-/// blocked that long; of several waits the one with the smallest cushion ends first.
+/// "Blocked" is what VirtualClock says, which need not be installed. A task at sleep(0) or checkpoint(), and one that
+/// is cancelled and has not gone on yet, are not blocked; other tasks in this very wait are. With a cushion everything
+/// must have been blocked that long; of several waits the one with the smallest cushion ends first.
 ///
 /// Thread: a task's. Suspends: always. Cancel point: yes. Resumes: on the task's own thread, from its loop.
 /// Units: real time, whatever the clock says. Fails: std::invalid_argument for a negative cushion or NaN.
