@@ -22,11 +22,7 @@ expect() {
     fi
 }
 
-<<<<<<< HEAD
-for script in test demo check bench fuzz verify; do
-=======
-for script in test demo check bench repeat; do
->>>>>>> 0b9afec (Find waits of a fixed real time; show how a service is tested)
+for script in test demo check bench fuzz verify repeat; do
     expect 0 "Usage: tools/$script" "$tools/$script" --help
     expect 2 "Usage: tools/$script" "$tools/$script" --no-such-option
 done
