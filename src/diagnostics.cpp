@@ -286,7 +286,7 @@ public:
             std::optional<detail::WaitEdge> edge;
             if (!m_seam->isOwnThread())
                 edge.emplace(m_seam->thread(), "taskTree()", m_answer->gate);
-            info.answered = m_answer->gate.wait(deadline);
+            info.answered = m_answer->gate.wait(deadline, {}, detail::Gate::Counts::AsSystem);
         } catch (const DeadlockError &) {
             info.note = QStringLiteral("its thread waits for the one that asks");
             return info;

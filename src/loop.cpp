@@ -281,6 +281,12 @@ void Loop::arm()
     if (m_closed)
         return;
     const TimePoint next = m_timers.next();
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr)) {
+        m_receiver->timer.stop();
+        m_armedFor = TimePoint::max();
+        clock->loopArms(m_seam, next);
+        return;
+    }
     if (next == TimePoint::max()) {
         m_receiver->timer.stop();
         m_armedFor = TimePoint::max();
@@ -315,6 +321,8 @@ void Loop::turn()
         return;
     ++m_depth;
     m_sliceEnd = Clock::now() + Slice;
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr))
+        clock->loopTurns(m_seam);
     m_seam->loopCore.store(currentCore(), std::memory_order_relaxed);
     const bool moreWaits = m_seam->take(m_work, m_rechecks);
     while (!m_rechecks.empty()) {
@@ -370,10 +378,11 @@ void Loop::aboutToBlock()
         arm();
         if (hasWork())
             m_seam->wakeSelf();
-        return;
-    }
-    if (const qint64 duration = m_seam->busyPollNs.load(std::memory_order_relaxed); duration > 0)
+    } else if (const qint64 duration = m_seam->busyPollNs.load(std::memory_order_relaxed); duration > 0) {
         watch(std::chrono::nanoseconds(duration));
+    }
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr) && !m_closed && !hasWork())
+        clock->loopBlocks(m_seam, m_timers.next());
 }
 
 void Loop::watch(std::chrono::nanoseconds duration)
@@ -453,6 +462,8 @@ void Loop::close()
     }
     QObject::disconnect(m_blockConnection);
     m_receiver->timer.stop();
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr))
+        clock->loopCloses(m_seam);
     removeFromRegistry(m_seam);
     m_seam->detach();
 }

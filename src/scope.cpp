@@ -11,6 +11,8 @@
 
 namespace QMicroIO::detail {
 
+constinit std::atomic<StepWatcher *> stepWatcher{nullptr};
+
 QString currentOrigin()
 {
     const Loop *loop = Loop::current();
@@ -331,6 +333,7 @@ void TaskContext::resumeFromLoop()
     const bool first = !m_begun;
     m_hasNext = m_begun;
     m_onStack = true;
+    m_yielded = true;
     if (Q_UNLIKELY(m_throwsNext))
         m_throwsNext = m_scope && m_scope->isForced(); // then every later wait throws as well
     if (first) {
@@ -349,6 +352,10 @@ void TaskContext::resumeFromLoop()
     m_onStack = false;
     if (first)
         suspendedFirst();
+    if (Q_UNLIKELY(m_isWatched)) {
+        if (StepWatcher *watcher = stepWatcher.load(std::memory_order_acquire))
+            watcher->suspended(*this);
+    }
 }
 
 bool isOwnFrame(const std::source_location &site) noexcept

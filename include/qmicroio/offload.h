@@ -171,6 +171,7 @@ public:
 
 private:
     std::shared_ptr<OffloadState<F>> m_state;
+    ClockHold m_hold; // until the outcome is on its way
 };
 
 template<class F>

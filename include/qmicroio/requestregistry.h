@@ -3,6 +3,7 @@
 #pragma once
 
 #include <qmicroio/closescope.h>
+#include <qmicroio/detail/life.h>
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/detail/seam.h>
 #include <qmicroio/errors.h>
@@ -120,6 +121,7 @@ struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Valu
         if (state != State::Pending)
             return false;
         state = State::Claimed;
+        ended(Life::Request, this);
         const auto it = core->pending.constFind(key);
         if (it != core->pending.cend() && it->get() == this)
             core->pending.erase(it);
@@ -555,6 +557,8 @@ private:
             detail::throwDuplicateRequest(detail::keyText(entry->key));
         }
         core->pending.insert(entry->key, entry);
+        lock.unlock();
+        detail::born(detail::Life::Request, entry.get(), detail::keyText(entry->key));
         return entry;
     }
     std::shared_ptr<Entry> find(const Key &key) const

@@ -219,6 +219,7 @@ public:
 
     bool isCancelled() const
     {
+        m_askedCancel = true;
         m_loop->applyRechecks();
         return (m_scope && m_scope->isEffective()) || m_loop->isEnding();
     }
@@ -274,6 +275,22 @@ public:
     std::source_location site() const final;
     QString describe() const final;
 
+    // What it did since somebody last looked: let others run, and asked whether it is cancelled.
+    struct Doings
+    {
+        bool yielded = false;
+        bool askedCancel = false;
+    };
+    Doings exchangeDoings(Doings doings) noexcept
+    {
+        const Doings before{m_yielded, m_askedCancel};
+        m_yielded = doings.yielded;
+        m_askedCancel = doings.askedCancel;
+        return before;
+    }
+    // Reports every suspension to stepWatcher.
+    void setWatched(bool watched) noexcept { m_isWatched = watched; }
+
 protected:
     // Runs the first frame; the default expects transferTo() to have been called before.
     virtual void begin() { }
@@ -316,6 +333,10 @@ private:
     bool m_onStack = false;
     bool m_throwsNext = false;
     bool m_beginErrorLost = false; // there was no memory to keep it
+    // One byte: a task is no larger for what only tests ask.
+    bool m_isWatched : 1 = false;
+    bool m_yielded : 1 = false;
+    mutable bool m_askedCancel : 1 = false;
 };
 
 // The task-local values of the task that runs here, or of the one that called the function that runs here.
@@ -349,6 +370,16 @@ public:
 private:
     LocalsRef m_before;
 };
+// Told of each suspension of the tasks that setWatched() was called for, on their thread.
+class StepWatcher
+{
+public:
+    virtual void suspended(TaskContext &task) = 0;
+
+protected:
+    ~StepWatcher() = default;
+};
+QMICROIO_EXPORT extern std::atomic<StepWatcher *> stepWatcher;
 
 template<class F>
 TaskContext *ScopeState::findTask(F fn)
