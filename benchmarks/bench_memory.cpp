@@ -69,6 +69,43 @@ private:
     Rig m_rig;
 };
 
+// The same through a bounded channel, whose sends wait in a task.
+class BoundedRig
+{
+public:
+    BoundedRig()
+    {
+        auto consume = [this]() -> QMicroIO::Task<> {
+            while (auto item = co_await m_channel.receiver.next())
+                m_sink.take(*item);
+        };
+        m_end = m_receiving->submit(consume);
+    }
+    ~BoundedRig()
+    {
+        m_channel.sender.close();
+        m_end.waitForFinished();
+    }
+    double run(quint64 count)
+    {
+        auto produce = [this, count]() -> QMicroIO::Task<> {
+            for (quint64 item = 1; item <= count; ++item)
+                co_await m_channel.sender.send(item);
+        };
+        return m_sink.runWith(count, [&] {
+            m_sending->submit(produce).waitForFinished();
+            m_channel.sender.sendBlocking(0);
+        });
+    }
+
+private:
+    QMicroIO::Channel<quint64> m_channel = QMicroIO::createChannel<quint64>({QString(), QMicroIO::LateSend::Throw, 64});
+    Sink m_sink;
+    RunningService m_receiving;
+    RunningService m_sending;
+    QFuture<void> m_end;
+};
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -76,6 +113,9 @@ int main(int argc, char **argv)
     constexpr int Rounds = 9;
     addGroup("channelAllocations",
              {side<Allocations<ChannelRig<Receiving::Item>>>("qmicroio", Rounds),
+              side<Allocations<QueuedInvokeRig>>("invokeMethod", Rounds)});
+    addGroup("boundedAllocations",
+             {side<Allocations<BoundedRig>>("qmicroio", Rounds),
               side<Allocations<QueuedInvokeRig>>("invokeMethod", Rounds)});
     addGroup("callSoonAllocations",
              {side<Allocations<CallSoonRig>>("qmicroio", Rounds),

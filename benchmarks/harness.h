@@ -153,14 +153,22 @@ public:
     template<class Send>
     double run(quint64 count, Send send)
     {
+        return runWith(count, [&] {
+            for (quint64 item = 1; item <= count; ++item) {
+                m_window.admit(item);
+                send(item);
+            }
+            send(quint64(0));
+        });
+    }
+    // The same for a producer that does all of it, without the window.
+    template<class Produce>
+    double runWith(quint64 count, Produce produce)
+    {
         m_count = m_sum = 0;
         m_window.reset();
         const auto begin = Clock::now();
-        for (quint64 item = 1; item <= count; ++item) {
-            m_window.admit(item);
-            send(item);
-        }
-        send(quint64(0));
+        produce();
         m_done.acquire();
         const double seconds = secondsSince(begin);
         if (m_count != count || m_sum != count * (count + 1) / 2)

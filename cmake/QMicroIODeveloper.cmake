@@ -73,3 +73,26 @@ function(qmicroio_add_benchmarks folder)
         target_link_libraries(${name} PRIVATE QMicroIO::Core benchmark::benchmark)
     endforeach()
 endfunction()
+
+# A target of an example, as a strict user would build it.
+function(qmicroio_set_up_example target)
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+    target_compile_definitions(${target} PRIVATE QT_NO_KEYWORDS QT_NO_CAST_FROM_ASCII)
+    target_link_libraries(${target} PRIVATE QMicroIO::Core)
+    qmicroio_strict_warnings(${target})
+endfunction()
+
+# An example of one file, main.cpp, whose whole output is expected.txt.
+function(qmicroio_add_example name)
+    add_executable(${name} main.cpp)
+    qmicroio_set_up_example(${name})
+    if(QMICROIO_BUILD_TESTS)
+        add_test(NAME example_${name}
+            COMMAND ${CMAKE_COMMAND}
+                -DPROGRAM=$<TARGET_FILE:${name}>
+                -DEXPECTED=${CMAKE_CURRENT_SOURCE_DIR}/expected.txt
+                -P ${PROJECT_SOURCE_DIR}/cmake/CompareOutput.cmake
+        )
+        qmicroio_set_up_test(example_${name} example 120)
+    endif()
+endfunction()

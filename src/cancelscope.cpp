@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/cancelscope.h>
 
+#include "logging_p.h"
+
 namespace QMicroIO {
 
 CancelScope::CancelScope()
@@ -16,6 +18,11 @@ CancelScope::CancelScope(detail::ScopeRef state)
 
 CancelScope::~CancelScope()
 {
+    if (m_state->isInside() && m_state->kind == detail::ScopeKind::Region) {
+        qCCritical(detail::lcTask)
+            << "a CancelScope was destroyed in the middle of its run(); nobody can cancel the region any "
+               "more. Keep the scope where it outlives run(), best in the function that awaits it";
+    }
     m_state->face = nullptr;
 }
 
@@ -51,6 +58,7 @@ QString CancelScope::reason() const
 
 void CancelScope::setDeadline(std::chrono::steady_clock::time_point deadline)
 {
+    m_state->requireOwnThread("CancelScope::setDeadline()");
     m_timeout.reset();
     m_state->setDeadline(deadline);
 }
@@ -62,6 +70,7 @@ std::chrono::steady_clock::time_point CancelScope::deadline() const
 
 void CancelScope::applyTimeout(std::chrono::steady_clock::duration timeout)
 {
+    m_state->requireOwnThread("CancelScope::setTimeout()");
     if (m_state->isInside())
         m_state->setDeadline(detail::after(detail::now(), timeout));
     else
@@ -76,6 +85,7 @@ void CancelScope::entering()
 
 void CancelScope::setShielded(bool shielded)
 {
+    m_state->requireOwnThread("CancelScope::setShielded()");
     m_state->setShielded(shielded);
 }
 
@@ -121,6 +131,13 @@ std::exception_ptr ScopeRegion::leave(const std::exception_ptr &error)
     m_task.setScope(m_outer);
     m_scope->leave();
     return rest;
+}
+
+void throwScopeIsGone()
+{
+    throw LogicError(QStringLiteral(
+        "CancelScope::run(): the scope was destroyed before its run began; keep it where it outlives run(), "
+        "best in the function that awaits it"));
 }
 
 void throwTimedOut(Clock::duration timeout)
@@ -191,20 +208,22 @@ CurrentScopeQuery::Awaiter CurrentScopeQuery::awaiter(TaskContext &task) const
     return {scope ? scope->face : nullptr};
 }
 
+bool isCancelPendingIn(const TaskContext &task)
+{
+    task.loop().fireDueTimers();
+    return task.isCancelled();
+}
+
 TimePoint effectiveDeadlineOf(const TaskContext &task)
 {
-    if (task.isCancelled())
+    if (isCancelPendingIn(task))
         return TimePoint::min();
     return task.scope() ? task.scope()->effectiveDeadline() : TimePoint::max();
 }
 
-bool isCancelPendingIn(const TaskContext &task)
-{
-    return task.isCancelled();
-}
-
 CancelScope *innermostCancelledOf(const TaskContext &task)
 {
+    task.loop().fireDueTimers();
     task.loop().applyRechecks();
     const ScopeState *scope = task.scope() ? task.scope()->innermostCancelled() : nullptr;
     return scope ? scope->face : nullptr;

@@ -5,40 +5,8 @@
 #include <vector>
 
 namespace QMicroIO {
-namespace detail {
 
-// What a closing thread may touch: it outlives the coroutine that waits.
-class CloseWaiter : public std::enable_shared_from_this<CloseWaiter>
-{
-public:
-    CloseWaiter(std::shared_ptr<Seam> seam, UntilClosedAwaiter *awaiter)
-        : m_seam(std::move(seam))
-        , m_awaiter(awaiter)
-    {
-    }
-    void tell(bool destroyed)
-    {
-        m_destroyed = destroyed;
-        if (m_seam->isOwnThread())
-            arrive();
-        else
-            m_seam->post([self = shared_from_this()](Fate) { self->arrive(); }, Seam::From::Inside);
-    }
-    void forget() { m_awaiter = nullptr; } // loop thread
-    bool wasDestroyed() const { return m_destroyed; }
-
-private:
-    void arrive()
-    {
-        if (UntilClosedAwaiter *awaiter = std::exchange(m_awaiter, nullptr))
-            awaiter->wake();
-    }
-    std::shared_ptr<Seam> m_seam;
-    UntilClosedAwaiter *m_awaiter; // loop thread
-    bool m_destroyed = false; // written before the hand-over, read after it
-};
-
-} // namespace detail
+using CloseWaiter = detail::WaiterLink<detail::UntilClosedAwaiter>;
 
 struct CloseScope::Private
 {
@@ -47,7 +15,7 @@ struct CloseScope::Private
     bool closed = false;
     QString reason;
     std::exception_ptr error;
-    mutable std::vector<std::shared_ptr<detail::CloseWaiter>> waiters;
+    mutable std::vector<std::shared_ptr<CloseWaiter>> waiters;
 };
 
 CloseScope::CloseScope(QObject *parent)
@@ -58,18 +26,18 @@ CloseScope::CloseScope(QObject *parent)
 
 CloseScope::~CloseScope()
 {
-    std::vector<std::shared_ptr<detail::CloseWaiter>> left;
+    std::vector<std::shared_ptr<CloseWaiter>> left;
     {
         const std::lock_guard lock(d->mutex);
         left.swap(d->waiters);
     }
-    for (const std::shared_ptr<detail::CloseWaiter> &waiter : left)
+    for (const std::shared_ptr<CloseWaiter> &waiter : left)
         waiter->tell(true);
 }
 
 bool CloseScope::close(const QString &reason, std::exception_ptr error)
 {
-    std::vector<std::shared_ptr<detail::CloseWaiter>> waiting;
+    std::vector<std::shared_ptr<CloseWaiter>> waiting;
     {
         const std::lock_guard lock(d->mutex);
         if (d->closed)
@@ -81,7 +49,7 @@ bool CloseScope::close(const QString &reason, std::exception_ptr error)
         // Under the lock: a waiter that returns may destroy this object next.
         d->condition.notify_all();
     }
-    for (const std::shared_ptr<detail::CloseWaiter> &waiter : waiting)
+    for (const std::shared_ptr<CloseWaiter> &waiter : waiting)
         waiter->tell(false);
     Q_EMIT closedChanged();
     return true;

@@ -336,7 +336,7 @@ public:
             std::optional<detail::WaitEdge> edge;
             if (!m_seam->isOwnThread() && secretly == Secretly::No)
                 edge.emplace(m_seam->thread(), "taskTree()", m_answer->gate);
-            info.answered = m_answer->gate.wait(deadline);
+            info.answered = m_answer->gate.wait(deadline, {}, detail::Gate::Counts::AsSystem);
         } catch (const DeadlockError &) {
             info.note = QStringLiteral("its thread waits for the one that asks");
             return info;
@@ -457,6 +457,23 @@ void setSlowExitWarning(std::chrono::milliseconds time)
 std::chrono::milliseconds slowExitWarning()
 {
     return std::chrono::milliseconds(slowExitMs.load(std::memory_order_relaxed));
+}
+
+bool isInTask()
+{
+    const detail::Loop *loop = detail::Loop::current();
+    return loop && loop->running();
+}
+
+QString currentTaskName()
+{
+    if (!isInTask()) {
+        throw LogicError(
+            QStringLiteral("currentTaskName() in %1 outside of a task; a slot that needs one starts it, with "
+                           "ObjectTaskGroup::startSoon() or submit()")
+                .arg(detail::currentThreadName()));
+    }
+    return detail::Loop::current()->running()->name();
 }
 
 namespace detail {

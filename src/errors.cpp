@@ -139,6 +139,9 @@ QString Cancelled::describe() const
     case Cause::Failure:
         text += QStringLiteral(" (failure%1)").arg(by);
         break;
+    case Cause::LoopEnd:
+        text += QStringLiteral(" (end of the loop)");
+        break;
     }
     if (m_when != detail::TimePoint()) {
         const auto ago = std::chrono::duration_cast<std::chrono::milliseconds>(detail::now() - m_when);

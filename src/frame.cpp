@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/detail/frame.h>
+#include <qmicroio/detail/life.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +22,9 @@
 
 namespace QMicroIO {
 namespace detail {
+
+constinit std::atomic<LifeWatcher *> lifeWatcher{nullptr};
+
 namespace {
 
 constexpr qint32 MostKept = 1024; // in one list
@@ -132,6 +136,11 @@ Cache *cache()
     return t_cache;
 }
 
+bool isFrame(std::size_t list)
+{
+    return list / SizeClasses == std::size_t(Memory::Frame);
+}
+
 void countFrameOfHeap(qsizetype change)
 {
     if (Cache *mine = cache())
@@ -145,15 +154,19 @@ void countFrameOfHeap(qsizetype change)
 void *allocateFromHeap(std::size_t size, Memory kind)
 {
     void *block = ::operator new(size);
-    if (kind == Memory::Frame)
+    if (kind == Memory::Frame) {
         countFrameOfHeap(1);
+        born(Life::Frame, block);
+    }
     return block;
 }
 
 void releaseToHeap(void *block, Memory kind) noexcept
 {
-    if (kind == Memory::Frame)
+    if (kind == Memory::Frame) {
         countFrameOfHeap(-1);
+        ended(Life::Frame, block);
+    }
     ::operator delete(block);
 }
 
@@ -165,6 +178,8 @@ void *allocateFromList(std::size_t list)
         return allocateFromHeap(list % SizeClasses * 16 + 8, Memory(list / SizeClasses));
     free.first = block->next;
     free.room.add(1);
+    if (isFrame(list))
+        born(Life::Frame, block);
     return block;
 }
 
@@ -175,6 +190,8 @@ void releaseToList(void *block, std::size_t list) noexcept
         releaseToHeap(block, Memory(list / SizeClasses));
         return;
     }
+    if (isFrame(list))
+        ended(Life::Frame, block);
     auto *freed = static_cast<FreeBlock *>(block);
     freed->next = free.first;
     free.first = freed;

@@ -42,6 +42,7 @@ struct ThreadLoop
             static_cast<void>(loop.release()); // frames that nobody can resume still refer to it
     }
     std::unique_ptr<Loop> loop;
+    QMetaObject::Connection finished; // of the QThread
 };
 thread_local ThreadLoop t_threadLoop;
 
@@ -76,6 +77,8 @@ void closeThreadLoop()
 {
     if (t_threadLoop.loop)
         t_threadLoop.loop->close();
+    // The rest goes with the thread's own variables, after QThread::wait() has returned elsewhere: the QThread may be gone then.
+    QObject::disconnect(t_threadLoop.finished);
 }
 
 } // namespace
@@ -227,8 +230,8 @@ Loop &Loop::ensure()
     if (QCoreApplication::instance() && QThread::currentThread() == QCoreApplication::instance()->thread())
         qAddPostRoutine(&closeThreadLoop);
     else
-        QObject::connect(QThread::currentThread(), &QThread::finished, t_threadLoop.loop->context(), &closeThreadLoop,
-                         Qt::DirectConnection);
+        t_threadLoop.finished = QObject::connect(QThread::currentThread(), &QThread::finished,
+                                                 t_threadLoop.loop->context(), &closeThreadLoop, Qt::DirectConnection);
     return *t_threadLoop.loop;
 }
 
@@ -279,6 +282,12 @@ void Loop::arm()
     if (m_closed)
         return;
     const TimePoint next = m_timers.next();
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr)) {
+        m_receiver->timer.stop();
+        m_armedFor = TimePoint::max();
+        clock->loopArms(m_seam, next);
+        return;
+    }
     if (next == TimePoint::max()) {
         m_receiver->timer.stop();
         m_armedFor = TimePoint::max();
@@ -317,6 +326,8 @@ void Loop::turn()
     const bool isTimed = m_depth == 1 && Observation::isOn();
     if (isTimed)
         m_seam->busySinceNs.store(begin.time_since_epoch().count(), std::memory_order_relaxed);
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr))
+        clock->loopTurns(m_seam);
     m_seam->loopCore.store(currentCore(), std::memory_order_relaxed);
     const bool moreWaits = m_seam->take(m_work, m_rechecks);
     while (!m_rechecks.empty()) {
@@ -326,6 +337,8 @@ void Loop::turn()
         scope->deref();
     }
     constexpr unsigned LookAtClock = 16;
+    LoopTask *const outer = m_running; // below a nested event loop: what was handed over does not belong to that task
+    m_running = nullptr;
     for (unsigned done = 0; !m_work.isEmpty();) {
         try {
             m_work.runNext(Fate::Run);
@@ -336,6 +349,7 @@ void Loop::turn()
         if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
             break;
     }
+    m_running = outer;
     if (!m_timers.isEmpty())
         fireTimers(now());
     // What becomes ready from here on waits for the next turn, so that Qt's events get theirs in between.
@@ -384,10 +398,11 @@ void Loop::aboutToBlock()
         arm();
         if (hasWork())
             m_seam->wakeSelf();
-        return;
-    }
-    if (const qint64 duration = m_seam->busyPollNs.load(std::memory_order_relaxed); duration > 0)
+    } else if (const qint64 duration = m_seam->busyPollNs.load(std::memory_order_relaxed); duration > 0) {
         watch(std::chrono::nanoseconds(duration));
+    }
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr) && !m_closed && !hasWork())
+        clock->loopBlocks(m_seam, m_timers.next());
 }
 
 void Loop::watch(std::chrono::nanoseconds duration)
@@ -447,6 +462,7 @@ void Loop::close()
         }
         while (m_work.runNext(Fate::Run)) { }
     }
+    m_endingSince = now();
     m_ending = true;
     for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
         task->deliverCancel();
@@ -466,6 +482,8 @@ void Loop::close()
     }
     QObject::disconnect(m_blockConnection);
     m_receiver->timer.stop();
+    if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr))
+        clock->loopCloses(m_seam);
     removeFromRegistry(m_seam);
     m_seam->detach();
 }
@@ -527,6 +545,12 @@ QStringList Loop::describeTasks() const
     for (LoopTask *task = m_firstTask; task; task = task->m_nextInLoop)
         lines.prepend(task->describe());
     return lines;
+}
+
+void wakeDispatcher()
+{
+    if (QAbstractEventDispatcher *dispatcher = QAbstractEventDispatcher::instance())
+        dispatcher->wakeUp();
 }
 
 std::vector<KnownLoop> knownLoops()

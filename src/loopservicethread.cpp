@@ -28,10 +28,16 @@ namespace {
 class MainChild final : public ChildBase
 {
 public:
-    MainChild(std::shared_ptr<GroupState> group, std::function<Task<>()> fn)
-        : ChildBase(group, group->scope().get())
+    MainChild(std::shared_ptr<GroupState> group, ScopeRef scope, std::function<Task<>()> fn)
+        : ChildBase(std::move(group), scope.get())
+        , m_scope(std::move(scope))
         , m_fn(std::move(fn))
     {
+    }
+    ~MainChild() override
+    {
+        setScope(nullptr);
+        m_scope->leave();
     }
     static inline constexpr auto Name = "main";
     bool *wasCancelled = nullptr;
@@ -56,9 +62,11 @@ private:
     void destroyFrames() noexcept override { TaskAccess::destroy(m_task); }
     void report(std::exception_ptr error) override
     {
-        *wasCancelled = isCancellation(error);
+        loop().applyRechecks();
+        *wasCancelled = isCancellation(error) && !m_scope->absorbs();
         ChildBase::report(std::move(error));
     }
+    ScopeRef m_scope;
     std::function<Task<>()> m_fn;
     Task<> m_task;
 };
@@ -101,6 +109,7 @@ private:
     {
         sawEmpty = true;
         m_events.quit();
+        wakeDispatcher();
     }
     QEventLoop &m_events;
 };
@@ -112,6 +121,7 @@ LoopServiceThread::LoopServiceThread(const QString &name, QObject *parent)
     : ServiceThread(name, parent)
     , m_seam(std::make_shared<detail::Seam>(threadNode()))
     , m_group(std::make_shared<detail::GroupState>(detail::ScopeRef::create()))
+    , m_mainScope(detail::ScopeRef::create())
     , m_groupHandle(TaskGroup(m_group))
 {
     setLoop(m_seam);
@@ -140,6 +150,16 @@ void LoopServiceThread::stopRequested(const QString &reason)
     m_group->scope()->cancel({reason, Cancelled::Cause::Request, {}});
 }
 
+void LoopServiceThread::finish(const QString &reason)
+{
+    if (state() == State::Created) {
+        stop(reason);
+        return;
+    }
+    m_seam->narrow(detail::Seam::Admit::OwnThread);
+    m_mainScope->cancel({reason, Cancelled::Cause::Request, {}});
+}
+
 void LoopServiceThread::couldNotStart()
 {
     m_seam->narrow(detail::Seam::Admit::Nobody);
@@ -157,7 +177,9 @@ void LoopServiceThread::runService()
     m_group->open(loop, nullptr, nullptr);
 
     bool mainCancelled = false;
-    auto *main = new detail::MainChild(m_group, [this] { return runAsync(); });
+    m_mainScope->kind = detail::ScopeKind::Task;
+    m_mainScope->enter(loop, m_group->scope().get());
+    auto *main = new detail::MainChild(m_group, m_mainScope, [this] { return runAsync(); });
     main->setName(QString::fromUtf8(detail::MainChild::Name));
     main->wasCancelled = &mainCancelled;
     loop.startWith([&] { m_group->adopt(*main); });
@@ -229,8 +251,12 @@ QObject *LoopServiceThread::context() const
 
 void LoopServiceThread::throwNotRunning(const char *call) const
 {
-    const QString what = stateName(state());
-    const QString reason = scope().reason();
+    QString what = stateName(state());
+    QString reason = scope().reason();
+    if (const detail::CancelInfo *finishing = m_mainScope->info(); finishing && !scope().isClosed()) {
+        what += QStringLiteral(", but it finishes");
+        reason = finishing->reason;
+    }
     throw NotRunningError(QStringLiteral("%1: service %2 takes no calls; its state is %3%4")
                               .arg(QString::fromUtf8(call), name().isEmpty() ? QStringLiteral("(unnamed)") : name(),
                                    what, reason.isEmpty() ? QString() : QStringLiteral(", reason: ") + reason));
@@ -241,6 +267,12 @@ void LoopServiceThread::throwTimedOut(bool neverBegins) const
     throw TimeoutError(
         QStringLiteral("callSync(): service %1 did not answer in time; the function %2")
             .arg(name(), neverBegins ? QStringLiteral("will not run") : QStringLiteral("is still running there")));
+}
+
+void LoopServiceThread::throwWouldWaitForItself()
+{
+    throw LogicError(QStringLiteral("startSync() on the service's own thread would wait for itself; co_await "
+                                    "taskGroup().start<T>(fn) in a task instead"));
 }
 
 std::chrono::nanoseconds LoopServiceThread::spinTime() const

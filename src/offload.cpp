@@ -25,8 +25,9 @@ void OffloadBase::cancel(const Cancelled &why)
     m_isCancelled.store(true, std::memory_order_release);
 }
 
-OffloadBase::Inside::Inside(const OffloadBase &state) noexcept
+OffloadBase::Inside::Inside(const OffloadBase &state)
     : m_outer(std::exchange(t_current, &state))
+    , m_locals(state.m_locals)
 {
 }
 

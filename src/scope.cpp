@@ -11,6 +11,8 @@
 
 namespace QMicroIO::detail {
 
+constinit std::atomic<StepWatcher *> stepWatcher{nullptr};
+
 QString currentOrigin()
 {
     const Loop *loop = Loop::current();
@@ -115,6 +117,14 @@ const ScopeState *ScopeState::effectiveScope() const
     return found;
 }
 
+const ScopeState &ScopeState::outermost() const noexcept
+{
+    const ScopeState *scope = this;
+    while (scope->m_parent)
+        scope = scope->m_parent;
+    return *scope;
+}
+
 quint64 ScopeState::pathTo(const ScopeState &outermost) const noexcept
 {
     quint64 path = 0;
@@ -201,6 +211,19 @@ void ScopeState::timerFired()
     cancel({QStringLiteral("deadline passed"), Cancelled::Cause::Deadline, {}});
 }
 
+void ScopeState::requireOwnThread(const char *call) const
+{
+    {
+        const std::lock_guard lock(m_seamMutex);
+        if (!m_seam || m_seam->isOwnThread())
+            return;
+    }
+    throw LogicError(
+        QStringLiteral("%1 from %2, but the scope is in use on another thread; only cancel() may be called "
+                       "from there. Use LoopServiceThread::callSoon() to get to the scope's own thread")
+            .arg(QString::fromUtf8(call), currentThreadName()));
+}
+
 ScopeState *ScopeState::nextInTree(ScopeState *top, bool descend) const
 {
     if (descend && m_firstChild)
@@ -236,6 +259,7 @@ void ScopeState::tellTasks()
 
 TaskContext::TaskContext(Loop &loop, ScopeState *scope)
     : m_loop(&loop)
+    , m_locals(currentLocals())
     , m_since(loop.turnTime())
 {
     loop.linkTask(*this);
@@ -276,7 +300,11 @@ void TaskContext::throwCancelled() const
         cancelled.m_path = m_scope->pathTo(*scope);
         throw cancelled;
     }
-    throw Cancelled(QStringLiteral("the event loop of %1 ended").arg(m_loop->name()));
+    Cancelled cancelled(QStringLiteral("the event loop of %1 ended").arg(m_loop->name()), Cancelled::Cause::LoopEnd);
+    cancelled.m_when = m_loop->endingSince();
+    if (m_scope)
+        cancelled.m_path = m_scope->pathTo(m_scope->outermost());
+    throw cancelled;
 }
 
 void TaskContext::deliverCancel()
@@ -308,6 +336,7 @@ void TaskContext::resumeFromLoop()
     ++m_polls;
     m_hasNext = m_begun;
     m_onStack = true;
+    m_yielded = true;
     if (Q_UNLIKELY(m_throwsNext))
         m_throwsNext = m_scope && m_scope->isForced(); // then every later wait throws as well
     if (first) {
@@ -328,6 +357,10 @@ void TaskContext::resumeFromLoop()
     m_onStack = false;
     if (first)
         suspendedFirst();
+    if (Q_UNLIKELY(m_isWatched)) {
+        if (StepWatcher *watcher = stepWatcher.load(std::memory_order_acquire))
+            watcher->suspended(*this);
+    }
 }
 
 bool isOwnFrame(const std::source_location &site) noexcept

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/servicegroup.h>
 
+#include <qmicroio/detail/clock.h>
+
 #include <algorithm>
 
 namespace QMicroIO {
@@ -49,10 +51,11 @@ ServiceGroup &ServiceGroup::start()
 ServiceGroup &ServiceGroup::waitStarted(QDeadlineTimer deadline)
 {
     constexpr qint64 JoinGraceMs = 5000;
+    const detail::SharedDeadline shared(deadline);
     std::exception_ptr failure;
     for (ServiceThread *service : std::as_const(m_services)) {
         try {
-            service->waitStarted(deadline);
+            service->waitStarted(shared.left());
         } catch (...) {
             failure = std::current_exception();
             break;
@@ -60,7 +63,8 @@ ServiceGroup &ServiceGroup::waitStarted(QDeadlineTimer deadline)
     }
     if (failure) {
         stop(QStringLiteral("another service of its group did not start"));
-        joinOrLog(deadline.isForever() ? deadline : QDeadlineTimer(std::max(deadline.remainingTime(), JoinGraceMs)));
+        const qint64 left = shared.left().remainingTime();
+        joinOrLog(deadline.isForever() ? deadline : QDeadlineTimer(std::max(left, JoinGraceMs)));
         std::rethrow_exception(failure);
     }
     return *this;
@@ -75,9 +79,10 @@ ServiceGroup &ServiceGroup::stop(const QString &reason)
 
 bool ServiceGroup::joinOrLog(QDeadlineTimer deadline)
 {
+    const detail::SharedDeadline shared(deadline);
     bool all = true;
     for (auto it = m_services.crbegin(); it != m_services.crend(); ++it)
-        all = (*it)->joinOrLog(deadline) && all;
+        all = (*it)->joinOrLog(shared.left()) && all;
     return all;
 }
 

@@ -4,6 +4,7 @@
 #include "logging_p.h"
 
 #include <qmicroio/detail/clock.h>
+#include <qmicroio/detail/life.h>
 #include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/seam.h>
 #include <qmicroio/errors.h>
@@ -97,6 +98,7 @@ struct ServiceThread::Private
     // What waiters look at before they sleep.
     std::atomic<bool> isDecided{false};
     std::atomic<bool> isOver{false};
+    std::atomic<bool> hasLeft{false}; // the thread has nothing to do any more
     std::atomic<int> core{-1}; // where the service's thread began; -1 before, and where the system does not say
     std::exception_ptr error;
     std::unique_ptr<QThread> thread;
@@ -155,6 +157,21 @@ struct ServiceThread::Private
     {
         isDecided.store(true, std::memory_order_release);
         readiness.notify_all();
+    }
+    // The last act of the thread. Who joins by the clock of a test waits for this first: while the thread ends, that clock
+    // must not move.
+    void leave()
+    {
+        detail::ended(detail::Life::Service, this);
+        hasLeft.store(true);
+        detail::ClockHook *clock = detail::clockHook();
+        if (Q_LIKELY(!clock))
+            return;
+        {
+            const std::lock_guard lock(mutex);
+            readiness.notify_all();
+        }
+        clock->threadEnds(this);
     }
     // With the mutex held.
     bool recordError(std::exception_ptr failure)
@@ -298,8 +315,14 @@ void ServiceThread::start()
         d->thread->setObjectName(d->name);
         thread = d->thread.get();
     }
+    if (detail::ClockHook *clock = detail::clockHook(); Q_UNLIKELY(clock != nullptr))
+        clock->threadPromised(d.get());
+    detail::born(detail::Life::Service, d.get(), d->label());
     thread->start();
     if (!thread->isRunning() && !thread->isFinished()) {
+        if (detail::ClockHook *clock = detail::clockHook(); Q_UNLIKELY(clock != nullptr))
+            clock->threadEnds(d.get());
+        detail::ended(detail::Life::Service, d.get());
         const auto error = std::make_exception_ptr(
             StartupError(QStringLiteral("service %1: the system refused another thread (limit on threads or memory)")
                              .arg(d->label())));
@@ -318,6 +341,9 @@ void ServiceThread::start()
 void ServiceThread::runThread()
 {
     detail::adoptThreadNode(d->node);
+    const std::shared_ptr<Private> kept = d; // a slot may delete the service
+    if (detail::ClockHook *clock = detail::clockHook(); Q_UNLIKELY(clock != nullptr))
+        clock->threadBegins(kept.get());
     d->core.store(detail::currentCore(), std::memory_order_relaxed);
     std::exception_ptr error;
     try {
@@ -358,6 +384,7 @@ void ServiceThread::runThread()
             handler(*this, error);
     }
     d->announce(*this);
+    kept->leave();
 }
 
 void ServiceThread::end(const std::exception_ptr &error)
@@ -467,6 +494,13 @@ bool ServiceThread::join(QDeadlineTimer deadline)
     }
     if (!thread->isRunning() && !thread->isFinished())
         return true; // the system refused the thread
+    if (Q_UNLIKELY(detail::clockHook() != nullptr)) {
+        std::unique_lock lock(d->mutex);
+        if (!detail::waitUntil(d->readiness, lock, deadline, [this] { return d->hasLeft.load(); }))
+            return false;
+        lock.unlock();
+        return thread->wait();
+    }
     if (!deadline.hasExpired() && d->spin(d->isOver, 2 * detail::wakeUpTime())
         && detail::spinUntil([thread] { return thread->wait(QDeadlineTimer(0)); }, detail::wakeUpTime()))
         return true;

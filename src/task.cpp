@@ -26,6 +26,8 @@ void endBlockingRun(BlockingRun &run) noexcept
     run.done = true;
     if (run.events)
         run.events->quit();
+    else
+        wakeDispatcher();
 }
 
 } // namespace QMicroIO::detail

@@ -10,6 +10,21 @@
 namespace QMicroIO {
 namespace detail {
 
+namespace {
+
+// Whether fn(child, its group) holds for the task, or for one of those whose groups it is in: none of them ends before it.
+template<class F>
+bool isInside(const TaskContext &task, F fn)
+{
+    for (const TaskContext *child = &task; child && child->group(); child = child->group()->host()) {
+        if (fn(*child, *child->group()))
+            return true;
+    }
+    return false;
+}
+
+} // namespace
+
 GroupState::GroupState(ScopeRef scope)
     : m_scope(std::move(scope))
     , m_face(m_scope)
@@ -101,8 +116,10 @@ void GroupState::requireOpen(const char *call) const
                              .arg(QString::fromUtf8(call), currentThreadName(), m_loop->name()));
     }
     if (!m_open)
-        throw NotRunningError(QStringLiteral("%1: the group has ended (or was not opened yet) and takes no children")
-                                  .arg(QString::fromUtf8(call)));
+        throw NotRunningError(
+            QStringLiteral("%1: the group has ended (or was not opened yet) and takes no children; start "
+                           "them from its body, or from a child that still runs")
+                .arg(QString::fromUtf8(call)));
 }
 
 void GroupState::link(ChildBase &child) noexcept
@@ -290,7 +307,9 @@ void StartAwaiter::await_resume() const
         return;
     if (m_start.m_deaf)
         task().throwCancelled();
-    throw StartupError(QStringLiteral("start(): the child returned without calling started()"));
+    throw StartupError(
+        QStringLiteral("start(): the child returned without calling started(); call it once the child is "
+                       "ready, or use startSoon() for one that has nothing to tell"));
 }
 
 QString StartAwaiter::describe() const
@@ -364,7 +383,7 @@ bool EmptyAwaiter::await_ready() const
         throw LogicError(QStringLiteral("untilEmpty() on %1, but the group belongs to the loop of %2; use "
                                         "LoopServiceThread::submit() to wait there")
                              .arg(currentThreadName(), m_group->loop().name()));
-    if (task().group() == m_group.get())
+    if (isInside(task(), [this](const TaskContext &, const GroupState &group) { return &group == m_group.get(); }))
         throw LogicError(QStringLiteral("untilEmpty() in a child of its own group would wait for itself; wait in the "
                                         "body, or give the other children a group of their own"));
     throwIfCancelled();
@@ -511,7 +530,7 @@ bool HandleAwaiter::await_ready() const
         throw LogicError(QStringLiteral("TaskHandle::result() on %1, but %2 belongs to another loop; use "
                                         "LoopServiceThread::submit() to wait there")
                              .arg(currentThreadName(), m_state->m_name));
-    if (m_state->m_child == &task())
+    if (isInside(task(), [this](const TaskContext &child, const GroupState &) { return &child == m_state->m_child; }))
         throw LogicError(QStringLiteral("TaskHandle::result() in %1 would wait for itself; await it in another task")
                              .arg(m_state->m_name));
     if (m_state->m_taken)

@@ -12,37 +12,7 @@
 namespace QMicroIO {
 namespace detail {
 
-// What a thread that ends the work may touch: it outlives the coroutine that waits.
-class IdleWaiter : public std::enable_shared_from_this<IdleWaiter>
-{
-public:
-    IdleWaiter(std::shared_ptr<Seam> seam, UntilIdleAwaiter *awaiter)
-        : m_seam(std::move(seam))
-        , m_awaiter(awaiter)
-    {
-    }
-    void tell(bool destroyed)
-    {
-        m_destroyed = destroyed;
-        if (m_seam->isOwnThread())
-            arrive();
-        else
-            m_seam->post([self = shared_from_this()](Fate) { self->arrive(); }, Seam::From::Inside);
-    }
-    void forget() { m_awaiter = nullptr; } // loop thread
-    bool wasDestroyed() const { return m_destroyed; }
-
-private:
-    void arrive()
-    {
-        if (UntilIdleAwaiter *awaiter = std::exchange(m_awaiter, nullptr))
-            awaiter->wake();
-    }
-    const std::shared_ptr<Seam> m_seam;
-    UntilIdleAwaiter *m_awaiter; // loop thread
-    bool m_destroyed = false; // written before the hand-over, read after it
-};
-
+using IdleWaiter = WaiterLink<UntilIdleAwaiter>;
 using IdleWaiters = std::vector<std::shared_ptr<IdleWaiter>>;
 
 // Shared with guards and waiting tasks, so that they may outlive the tracker.

@@ -8,6 +8,7 @@
 
 #include <QtCore/QCoreApplication>
 #include <QtCore/QPromise>
+#include <QtCore/QRegularExpression>
 #include <QtCore/QThread>
 
 #include <qcoro/qcorotimer.h>
@@ -569,6 +570,103 @@ private Q_SLOTS:
         QTest::newRow("outer") << true;
         QTest::newRow("inner") << false;
     }
+    // B51
+    void aScopeIsEnteredAndLeftByTheTaskThatAwaitsItsRun()
+    {
+        CancelScope scope;
+        CancelScope maker;
+        std::optional<Task<bool>> region;
+        CancelScope *outside = nullptr;
+        auto wait = []() -> Task<> { co_await sleepForever(); };
+        auto makes = [&]() -> Task<> {
+            region.emplace(scope.run(wait)); // has not begun: it is in no task yet
+            co_return;
+        };
+        auto awaits = [&]() -> Task<> {
+            later([&] { scope.cancel(); });
+            const bool completed = co_await std::move(*region);
+            if (!completed)
+                outside = co_await currentCancelScope();
+        };
+        QVERIFY(run(maker.run(makes)));
+        maker.cancel(); // the one around the place where the region was made means nothing to it
+        CancelScope other;
+        QVERIFY(run(other.run(awaits)));
+        QVERIFY(scope.isCancelledCaught());
+        QCOMPARE(outside, &other);
+        QVERIFY(!textOf<LogicError>([&] { run(std::move(*region)); }).isEmpty());
+    }
+
+    // B51
+    void scopesThatAreLeftOutOfOrderCancelNobodyElse()
+    {
+        // Functions as bodies leave no way to write this; frames that are destroyed from outside could still do it.
+        detail::Loop &loop = detail::Loop::ensure();
+        const detail::ScopeRef outer = detail::ScopeRef::create();
+        const detail::ScopeRef inner = detail::ScopeRef::create();
+        outer->enter(loop, nullptr);
+        inner->enter(loop, outer.get());
+        outer->leave();
+        QCOMPARE(inner->parent(), nullptr);
+        outer->cancel({QStringLiteral("too late"), Cancelled::Cause::Request, {}});
+        QVERIFY(!inner->isEffective());
+        inner->cancel({QStringLiteral("in time"), Cancelled::Cause::Request, {}});
+        QVERIFY(inner->isEffective());
+        outer->leave(); // once more: harmless
+        inner->leave();
+        QVERIFY(!inner->isInside());
+    }
+
+    // B51
+    void settingAScopeFromAnotherThreadIsMisuse()
+    {
+        QStringList texts;
+        CancelScope scope;
+        auto inside = [&]() -> Task<> {
+            std::thread other([&] {
+                texts += textOf<LogicError>([&] { scope.setShielded(true); });
+                texts += textOf<LogicError>([&] { scope.setDeadline(Clock::now()); });
+                texts += textOf<LogicError>([&] { scope.setTimeout(1ms); });
+            });
+            other.join();
+            co_await checkpoint();
+        };
+        QVERIFY(run(scope.run(inside))); // none of it had an effect
+        QCOMPARE(texts.size(), 3);
+        QVERIFY2(texts.at(0).contains(QStringLiteral("setShielded()")), qPrintable(texts.at(0)));
+        QVERIFY2(texts.at(1).contains(QStringLiteral("setDeadline()")), qPrintable(texts.at(1)));
+        QVERIFY2(texts.at(2).contains(QStringLiteral("setTimeout()")), qPrintable(texts.at(2)));
+        for (const QString &text : std::as_const(texts))
+            QVERIFY2(text.contains(QStringLiteral("callSoon()")), qPrintable(text));
+    }
+
+    // B51
+    void aScopeThatIsGoneBeforeItsRunBeginsIsMisuse()
+    {
+        std::optional<CancelScope> scope(std::in_place);
+        Task<bool> region = scope->run(giveNothing);
+        scope.reset();
+        const QString text = textOf<LogicError>([&] { run(std::move(region)); });
+        QVERIFY2(text.contains(QStringLiteral("outlives run()")), qPrintable(text));
+    }
+
+    // B51
+    void aScopeThatIsDestroyedInTheMiddleIsReportedAndItsRegionGoesOn()
+    {
+        std::optional<CancelScope> scope(std::in_place);
+        CancelScope *seen = nullptr;
+        QTest::ignoreMessage(QtCriticalMsg, QRegularExpression(QStringLiteral("destroyed in the middle of its run")));
+        auto inside = [&]() -> Task<> {
+            scope.reset();
+            co_await checkpoint();
+            seen = co_await currentCancelScope();
+        };
+        CancelScope outer;
+        auto around = [&]() -> Task<> { co_await scope->run(inside); };
+        QVERIFY(run(outer.run(around)));
+        QCOMPARE(seen, &outer); // the innermost one that is there
+    }
+
     // B52
     void onlyTheCancelledScopeOfTwoAbsorbs()
     {
@@ -1559,6 +1657,93 @@ private Q_SLOTS:
         };
         run(body());
         QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join(QStringLiteral(", "))));
+    }
+
+    // B70
+    void aTaskThatIsReadyWhileItsDeadlinePassesIsStoppedByItsNextCheckpoint()
+    {
+        for (const QString &kind : {QStringLiteral("checkpoint"), QStringLiteral("checkpointIfCancelled"),
+                                    QStringLiteral("sleep zero"), QStringLiteral("sleep")}) {
+            bool reached = false;
+            CancelScope timed;
+            auto keepsTheThread = [&] { workUntil(timed.deadline()); };
+            auto inTime = [&]() -> Task<> {
+                timed.setTimeout(1ms);
+                co_await cancelShieldedCheckpoint(); // ready again when the deadline passes
+                co_await waitBy(kind);
+                reached = true;
+            };
+            auto body = [&](TaskGroup &group) -> Task<> {
+                group.startSoon(keepsTheThread);
+                co_await timed.run(inTime);
+            };
+            run(withTaskGroup(body));
+            QVERIFY2(!reached, qPrintable(kind));
+            QVERIFY2(timed.isTimedOut(), qPrintable(kind));
+        }
+    }
+
+    // B70
+    void aLongComputationThatAsksSeesItsDeadlineWithoutATurn()
+    {
+        CancelScope scope;
+        scope.setTimeout(1ms);
+        bool pending = false;
+        auto computes = [&]() -> Task<> {
+            for (;;) {
+                pending = co_await isCancelPending();
+                co_await checkpointIfCancelled();
+            }
+        };
+        QVERIFY(!run(scope.run(computes)));
+        QVERIFY(scope.isTimedOut());
+    }
+
+    // B72
+    void aTimeoutAroundAGroupIsOnePlainTimeoutError()
+    {
+        auto sleeper = []() -> Task<> { co_await sleep(1h); };
+        auto body = [&](TaskGroup &group) -> Task<> {
+            group.startSoon(sleeper);
+            co_await sleep(1h);
+        };
+        auto inside = [&]() -> Task<> { co_await withTaskGroup(body); };
+        const QString text = textOf<TimeoutError>([&] { run(failAfter(1ms, inside)); });
+        QVERIFY2(text.contains(QStringLiteral("1 ms")), qPrintable(text));
+    }
+
+    // B73
+    void thousandsOfNestedScopesEndWithoutDeepRecursion()
+    {
+        int caught = 0;
+        CancelScope outer;
+        auto inside = [&]() -> Task<> {
+            later([&] { outer.cancel(); });
+            return nestScopes(5000, caught);
+        };
+        QVERIFY(!run(outer.run(inside)));
+        QVERIFY(outer.isCancelledCaught());
+        QCOMPARE(caught, 0); // none of the inner ones was cancelled itself
+    }
+
+    // B73
+    void movingADeadlineOftenTakesNoMoreTimers()
+    {
+        std::size_t before = 0;
+        std::size_t after = 0;
+        CancelScope scope;
+        auto inside = [&]() -> Task<> {
+            scope.setTimeout(1h);
+            before = detail::Loop::current()->timerCount();
+            for (int i = 0; i < 2000; ++i)
+                scope.setTimeout(std::chrono::minutes(1 + i % 90));
+            after = detail::Loop::current()->timerCount();
+            co_return;
+        };
+        QVERIFY(run(scope.run(inside)));
+        QCOMPARE(after, before);
+        QVERIFY(before > 0);
+        QCOMPARE(detail::Loop::current()->timerCount(), before - 1);
     }
 
     void theBodyOfAScopeMayBeAQCoroTask()

@@ -34,7 +34,7 @@ public:
 void processUntil(const std::function<bool()> &condition)
 {
     while (!condition())
-        QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
+        QCoreApplication::processEvents();
 }
 
 } // namespace

@@ -417,6 +417,29 @@ private Q_SLOTS:
         receiver.close();
     }
 
+    // B146
+    void itemsThatAreReservedTakeUpTheirPlaces()
+    {
+        auto [sender, receiver] = createWorkChannel<int>({QString(), LateSend::Throw, 1});
+        Receiving first;
+        Receiving second;
+        bool sent = false;
+        auto body = [&](TaskGroup &group) -> Task<> {
+            receiveIn(group, first, receiver);
+            co_await settle();
+            sender.sendNowait(1); // the first one was woken for it
+            auto send = [&]() -> Task<> { sent = co_await sender.send(2); };
+            group.startSoon(send);
+            receiveIn(group, second, receiver);
+        };
+        run(withTaskGroup(body));
+        QVERIFY(sent);
+        QCOMPARE(first.item + second.item, 3);
+        QCOMPARE(sender.stats().peak, 1);
+        sender.close();
+        receiver.close();
+    }
+
     void anItemWhoseMoveThrowsStaysForTheNextReceiver()
     {
         auto [sender, receiver] = createWorkChannel<Fragile>();

@@ -583,6 +583,36 @@ private Q_SLOTS:
     }
 
     // B87
+    void theEndOfALoopExplainsItselfToo()
+    {
+        std::optional<Cancelled> seen;
+        const auto before = std::chrono::steady_clock::now();
+        const auto waits = [&]() -> Task<> {
+            try {
+                co_await sleepForever();
+            } catch (const Cancelled &cancelled) {
+                seen = cancelled;
+            }
+        };
+        const auto root = [&]() -> Task<> { co_await moveOnAfter(1h, waits); };
+        // A QCoro coroutine without an owner: the task that it awaits belongs to no group that would end it before.
+        const auto detached = [&]() -> QCoro::Task<> { co_await root(); };
+        std::thread other([&] {
+            QEventLoop events;
+            const auto task = detached();
+            events.processEvents();
+            detail::Loop::current()->close();
+        });
+        other.join();
+        QVERIFY(seen);
+        QCOMPARE(seen->cause(), Cancelled::Cause::LoopEnd);
+        QCOMPARE(seen->path(), QStringLiteral("a region with a deadline"));
+        QVERIFY(seen->when() >= before);
+        QVERIFY2(seen->describe().contains(QStringLiteral("(end of the loop)")), qPrintable(seen->describe()));
+        QVERIFY2(seen->reason().contains(QStringLiteral("event loop")), qPrintable(seen->reason()));
+    }
+
+    // B87
     void deadlineAndSiblingFailureAreToldApart()
     {
         QStringList seen;

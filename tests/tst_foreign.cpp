@@ -699,6 +699,37 @@ private Q_SLOTS:
         QCOMPARE(log, (Log{"8", "timeout"}));
     }
 
+    void workThatLoopsOverWhatIsReadyLetsOthersGoOn_data()
+    {
+        QTest::addColumn<int>("kind");
+        QTest::newRow("QFuture") << 0;
+        QTest::newRow("QCoro task") << 1;
+        QTest::newRow("cancellable") << 2;
+    }
+    // B205
+    void workThatLoopsOverWhatIsReadyLetsOthersGoOn()
+    {
+        QFETCH(const int, kind);
+        bool othersRan = false;
+        auto other = [&] { othersRan = true; };
+        auto nothing = [] { };
+        auto body = [&](TaskGroup &group) -> Task<> {
+            group.startSoon(other);
+            for (const QDeadlineTimer limit(10s); !othersRan && !limit.hasExpired();) {
+                if (kind == 0)
+                    co_await QtFuture::makeReadyFuture(1);
+                else if (kind == 1)
+                    co_await atOnce(1);
+                else
+                    co_await cancellable(atOnce(1), nothing);
+            }
+            if (!othersRan)
+                throw Error("the others had no turn");
+        };
+        run(withTaskGroup(body));
+        QVERIFY(othersRan);
+    }
+
     void chainsOfBothKindsOfCoroutinesPassResultsAndErrors()
     {
         Log log;

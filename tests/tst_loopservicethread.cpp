@@ -3,6 +3,7 @@
 #include "servicetesting.h"
 
 #include <qmicroio/loopservicethread.h>
+#include <qmicroio/wait.h>
 
 #include <QtTest/QTest>
 
@@ -14,6 +15,10 @@
 
 #include <qcoro/qcorotask.h>
 
+#include <sched.h>
+#include <time.h>
+
+#include <algorithm>
 #include <atomic>
 #include <latch>
 #include <memory>
@@ -213,7 +218,7 @@ private Q_SLOTS:
         QCOMPARE(copy, text);
     }
 
-    // B22
+    // B22, B196
     void callSyncThrowsTheOriginalExceptionAndTheLoopLivesOn()
     {
         Running service;
@@ -466,7 +471,7 @@ private Q_SLOTS:
 #endif
     }
 
-    // B27
+    // B27, B196
     void submitGivesTheValueOfATask()
     {
         Running service;
@@ -519,7 +524,7 @@ private Q_SLOTS:
         QVERIFY(ran);
     }
 
-    // B27
+    // B27, B196
     void submitRethrowsTheErrorWithItsType()
     {
         Running service;
@@ -1379,6 +1384,320 @@ private Q_SLOTS:
         const QList<QString> warnings = log.texts(QtWarningMsg);
         QCOMPARE(warnings.size(), qsizetype(1));
         QVERIFY2(warnings.front().contains(QStringLiteral("orphan")), qPrintable(warnings.front()));
+    }
+
+    // B197
+    void everyBlockingCallOnTheLoopsOwnThreadRunsInlineOrIsRefused()
+    {
+        Running service;
+        const QStringList answers = service.callSync([&] {
+            QStringList texts;
+            texts += QString::number(service.callSync([] { return 7; }));
+            texts += thrownText<LogicError>([&] { service.join(); });
+            texts += thrownText<LogicError>([&] { service.joinOrLog(); });
+            texts += thrownText<LogicError>([&] { service.waitStarted(); });
+            texts += thrownText<LogicError>(
+                [&] { static_cast<void>(service.startSync([](TaskStatus<> &) -> Task<> { co_return; })); });
+            return texts;
+        });
+        QCOMPARE(answers.size(), 5);
+        QCOMPARE(answers.at(0), QStringLiteral("7"));
+        for (qsizetype i = 1; i < answers.size(); ++i)
+            QVERIFY2(answers.at(i).contains(QStringLiteral("wait for itself")), qPrintable(answers.at(i)));
+    }
+
+    // B198
+    void theOwnerSeesWhyALoopEndedNotThatItTakesNoCalls()
+    {
+        Service service(QStringLiteral("failing"), [](Service &self) -> Task<> {
+            self.started();
+            co_await checkpoint();
+            throw TimeoutError(QStringLiteral("disk gone"));
+        });
+        service.start();
+        QVERIFY(service.join());
+        const QString refused = thrownText<NotRunningError>([&] { service.callSync([] { }); });
+        QVERIFY2(refused.contains(QStringLiteral("disk gone")), qPrintable(refused));
+        QVERIFY(holds<TimeoutError>(service.error(), "disk gone"));
+    }
+
+    // B202
+    void stopCancelsWhatIsLeftAndFinishLetsItEnd_data()
+    {
+        QTest::addColumn<bool>("finishes");
+        QTest::newRow("stop") << false;
+        QTest::newRow("finish") << true;
+    }
+    // B202
+    void stopCancelsWhatIsLeftAndFinishLetsItEnd()
+    {
+        QFETCH(const bool, finishes);
+        Running service;
+        QSemaphore begun;
+        auto works = [&](int value) -> Task<int> {
+            begun.release();
+            co_await sleep(20ms);
+            co_return value;
+        };
+        QList<QFuture<int>> calls;
+        for (int i = 0; i < 3; ++i)
+            calls += service.submit([&works, i] { return works(i); });
+        begun.acquire(3);
+        if (finishes)
+            service.finish(QStringLiteral("no more work"));
+        else
+            service.stop();
+        const QString refused = thrownText<NotRunningError>([&] { service.callSoon([] { }); });
+        QVERIFY2(refused.contains(finishes ? QStringLiteral("no more work") : QStringLiteral("stop")),
+                 qPrintable(refused));
+        for (int i = 0; i < 3; ++i) {
+            QVERIFY(endsInTime(calls.at(i)));
+            QCOMPARE(calls.at(i).isCanceled(), !finishes);
+            if (finishes)
+                QCOMPARE(calls.at(i).result(), i);
+        }
+        QVERIFY(service.join());
+        QCOMPARE(service.state(), State::Stopped);
+        QVERIFY(!service.error());
+    }
+
+    // B202
+    void aServiceThatFinishesCanStillBeStopped()
+    {
+        Running service;
+        QSemaphore begun;
+        auto waits = [&]() -> Task<> {
+            begun.release();
+            co_await sleepForever();
+        };
+        const QFuture<void> left = service.submit(waits);
+        begun.acquire();
+        service.finish();
+        QVERIFY(!service.join(QDeadlineTimer(5)));
+        QVERIFY(service.stop());
+        QVERIFY(service.join());
+        QVERIFY(left.isCanceled());
+        QCOMPARE(service.state(), State::Stopped);
+    }
+
+    // B202
+    void finishEndsAMainCoroutineOfOnesOwnAndComesAlsoBeforeStart()
+    {
+        bool mainCleanedUp = false;
+        Service service(QStringLiteral("serving"), [&](Service &self) -> Task<> {
+            const auto leaves = qScopeGuard([&] { mainCleanedUp = true; });
+            self.started();
+            co_await sleepForever();
+        });
+        service.start();
+        service.waitStarted();
+        service.finish();
+        QVERIFY(service.join());
+        QVERIFY(mainCleanedUp);
+        QCOMPARE(service.state(), State::Stopped);
+
+        LoopServiceThread never(QStringLiteral("never"));
+        never.finish(QStringLiteral("not needed"));
+        never.start();
+        QVERIFY(never.join());
+        QCOMPARE(never.scope().reason(), QStringLiteral("not needed"));
+    }
+
+    // B202
+    void anOwnerThatLeavesByAnErrorCancelsTheCalls()
+    {
+        QSemaphore fail;
+        Service service(QStringLiteral("leaving"), [&](Service &self) -> Task<> {
+            self.started();
+            auto block = [&] { fail.acquire(); };
+            co_await offload(block);
+            throw Error("out of memory");
+        });
+        service.start();
+        service.waitStarted();
+        QFuture<void> call = service.submit([]() -> Task<> { co_await sleepForever(); });
+        fail.release();
+        QVERIFY(endsInTime(call));
+        QVERIFY(call.isCanceled());
+        QVERIFY(service.join());
+        QCOMPARE(service.state(), State::Failed);
+    }
+
+    // B203
+    void startSyncGivesTheReadyValueAndTheFutureOfTheRest()
+    {
+        Running service;
+        QSemaphore go;
+        auto child = [&](TaskStatus<QString> &status) -> Task<int> {
+            co_await checkpoint();
+            status.started(QStringLiteral("port 80"));
+            auto block = [&] { go.acquire(); };
+            co_await offload(block);
+            co_return 9;
+        };
+        auto [ready, rest] = service.startSync<QString>(child);
+        QCOMPARE(ready, QStringLiteral("port 80"));
+        QVERIFY(!rest.isFinished());
+        go.release();
+        QCOMPARE(rest.result(), 9);
+
+        auto foreign = [](TaskStatus<> &status) -> QCoro::Task<int> {
+            status.started();
+            co_return 10;
+        };
+        QFuture<int> onlyRest = service.startSync(foreign);
+        QCOMPARE(onlyRest.result(), 10);
+    }
+
+    // B203
+    void startSyncThrowsWhatComesBeforeReadinessAndTheFutureWhatComesAfter()
+    {
+        Running service;
+        auto before = [](TaskStatus<int> &) -> Task<> {
+            co_await checkpoint();
+            throw TimeoutError(QStringLiteral("too early"));
+        };
+        QCOMPARE(thrownText<TimeoutError>([&] { static_cast<void>(service.startSync<int>(before)); }),
+                 QStringLiteral("too early"));
+        auto never = [](TaskStatus<int> &) -> Task<> { co_return; };
+        const QString text = thrownText<StartupError>([&] { static_cast<void>(service.startSync<int>(never)); });
+        QVERIFY2(text.contains(QStringLiteral("without calling started()")), qPrintable(text));
+        for (const bool atOnce : {true, false}) {
+            auto after = [atOnce](TaskStatus<int> &status) -> Task<> {
+                status.started(3);
+                if (!atOnce)
+                    co_await sleep(1ms);
+                throw TimeoutError(QStringLiteral("later"));
+            };
+            auto [value, rest] = service.startSync<int>(after);
+            QCOMPARE(value, 3);
+            QFuture<void> failed = rest;
+            QCOMPARE(thrownText<TimeoutError>([&] { failed.waitForFinished(); }), QStringLiteral("later"));
+        }
+        QCOMPARE(service.state(), State::Ready);
+    }
+
+    // B203
+    void startSyncEndsWithTheServiceTheFutureAndItsDeadline()
+    {
+        std::atomic<int> cancelled{0};
+        auto slow = [&](TaskStatus<> &status) -> Task<> {
+            try {
+                co_await sleepForever();
+            } catch (const Cancelled &) {
+                ++cancelled;
+                throw;
+            }
+            status.started();
+        };
+        {
+            Running service;
+            QVERIFY(throws<TimeoutError>([&] { static_cast<void>(service.startSync(slow, QDeadlineTimer(5))); }));
+            std::thread stops([&] {
+                while (service.callSync([&] { return service.taskGroup().size(); }) < 2)
+                    std::this_thread::yield();
+                service.stop(QStringLiteral("closing"));
+            });
+            const QString text = thrownText<NotRunningError>([&] { static_cast<void>(service.startSync(slow)); });
+            stops.join();
+            QVERIFY2(text.contains(QStringLiteral("closing")), qPrintable(text));
+        }
+        QCOMPARE(cancelled.load(), 2);
+        LoopServiceThread idle;
+        QVERIFY(throws<NotRunningError>([&] { static_cast<void>(idle.startSync(slow)); }));
+
+        Running service;
+        auto ready = [&](TaskStatus<> &status) -> Task<> {
+            status.started();
+            co_await sleepForever();
+        };
+        QFuture<void> rest = service.startSync(ready);
+        rest.cancel();
+        QVERIFY(endsInTime(rest));
+        QVERIFY(rest.isCanceled());
+    }
+
+    // B205
+    void aCallThatPostsItselfAgainStarvesNobody()
+    {
+        std::atomic<bool> enough{false};
+        std::function<void()> again; // outlives the service, which still runs one call of it at the end
+        Running service;
+        again = [&] {
+            if (!enough)
+                service.callSoon([&] { again(); });
+        };
+        service.callSoon([&] { again(); });
+        auto task = []() -> Task<int> {
+            co_await checkpoint();
+            co_await sleep(1ms);
+            co_return 6;
+        };
+        QFuture<int> future = service.submit(task);
+        QVERIFY(endsInTime(future));
+        QTimer *timer = service.callSync([&] {
+            auto *made = new QTimer(service.context());
+            made->setSingleShot(true);
+            made->start(1ms);
+            return made;
+        });
+        for (const QDeadlineTimer limit(30s);
+             service.callSync([&] { return timer->isActive(); }) && !limit.hasExpired();)
+            std::this_thread::yield();
+        QVERIFY(!service.callSync([&] { return timer->isActive(); }));
+        enough = true;
+        QCOMPARE(future.result(), 6);
+    }
+
+    // B205
+    void aThousandCallsOfOneThreadRunInOrderAlsoAroundOneThatThrows()
+    {
+        LogCapture log;
+        Running service;
+        QList<int> order;
+        for (int i = 0; i < 1000; ++i) {
+            service.callSoon([&order, i] {
+                order += i;
+                if (i == 500)
+                    throw Error("in the middle");
+            });
+        }
+        service.callSync([] { });
+        QCOMPARE(order.size(), 1000);
+        QVERIFY(std::is_sorted(order.cbegin(), order.cend()));
+        QCOMPARE(log.texts(QtCriticalMsg).size(), 1);
+        QCOMPARE(service.state(), State::Ready);
+    }
+
+    // On the service's own core neither the caller nor the loop may stay awake for the other, however long busy-poll mode
+    // would have them watch.
+    void nobodySpinsWhereTheOtherOneNeedsTheCore()
+    {
+        cpu_set_t before;
+        QCOMPARE(sched_getaffinity(0, sizeof before, &before), 0);
+        int core = 0;
+        while (!CPU_ISSET(core, &before))
+            ++core;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(core, &one);
+        QCOMPARE(sched_setaffinity(0, sizeof one, &one), 0); // the service's thread inherits it
+        const auto back = qScopeGuard([&] { sched_setaffinity(0, sizeof before, &before); });
+        Running service;
+        service.setBusyPoll(500ms);
+        const auto cpuTime = [] {
+            timespec time{};
+            clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+            return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+        };
+        constexpr int Calls = 50;
+        for (int i = 0; i < 3; ++i)
+            service.callSync([] { }); // both sides learn where the other one runs
+        const auto begin = cpuTime();
+        for (int i = 0; i < Calls; ++i)
+            service.callSync([] { });
+        const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(cpuTime() - begin);
+        QVERIFY2(spent < Calls * 1ms, qPrintable(QStringLiteral("%1 us for %2 calls").arg(spent.count()).arg(Calls)));
     }
 
     void objectsMadeOnTheLoopLiveThere()

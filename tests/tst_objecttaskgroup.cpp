@@ -108,7 +108,7 @@ QByteArray textOf(F &&call)
 void untilTrue(const std::function<bool()> &condition)
 {
     while (!condition())
-        QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
+        QCoreApplication::processEvents();
 }
 
 QCoro::Task<> qcoroWait(QTimer *timer)
@@ -433,6 +433,45 @@ private Q_SLOTS:
         timer.start(0);
         untilTrue([&token] { return token.use_count() == 1; });
         QCOMPARE(log, (Log{"0"}));
+    }
+
+    // B88
+    void aQCoroChildOfANestedGroupKeepsWhatItWasCalledWithToo()
+    {
+        Log log;
+        QObject owner;
+        QTimer timer;
+        timer.start(1h);
+        auto token = std::make_shared<int>();
+        const auto waits = [&log, &timer, token](const std::shared_ptr<int> &argument) -> QCoro::Task<int> {
+            co_await timer;
+            log += QByteArray::number(*token + *argument);
+            co_return 1;
+        };
+        const auto waitsReady = [&log, &timer, token](TaskStatus<> &status) -> QCoro::Task<> {
+            status.started();
+            co_await timer;
+            log += QByteArray::number(*token);
+        };
+        const auto body = [&](TaskGroup &group) -> Task<> {
+            const auto quiet = [waits](std::shared_ptr<int> argument) -> QCoro::Task<> { co_await waits(argument); };
+            group.startSoon(quiet, token);
+            const TaskHandle<int> handle = group.spawn(waits, token);
+            auto started = group.start<void>(waitsReady);
+            co_await std::move(started);
+            co_await handle.result();
+        };
+        {
+            ObjectTaskGroup tasks(&owner);
+            tasks.startSoon([&body]() -> Task<> { co_await withTaskGroup(body); });
+            passTurns(5);
+            QCOMPARE(tasks.size(), 1);
+        }
+        QCOMPARE(liveTaskFrames(), 0);
+        timer.start(0);
+        untilTrue([&log] { return log.size() == 3; });
+        QCOMPARE(log, (Log{"0", "0", "0"}));
+        untilTrue([&token] { return token.use_count() == 3; }); // here and in the two functions of this test
     }
 
     // ---- destruction from where it hurts

@@ -321,7 +321,7 @@ private Q_SLOTS:
         int calls = 0;
         const auto token = std::make_shared<int>();
         const QByteArray refused = textOf<NotRunningError>([&] { kept->startSoon(MoveOnlyCall(token, calls)); });
-        QVERIFY2(refused.contains("startSoon()") && refused.contains("ended"), refused.constData());
+        QVERIFY2(refused.contains("startSoon()") && refused.contains("from its body"), refused.constData());
         auto child = [&, token](TaskStatus<int> &) -> Task<> {
             ++calls;
             co_return;
@@ -495,9 +495,18 @@ private Q_SLOTS:
                 log += e.what();
             }
         };
+        // A grandchild waits for itself as well: its group keeps its host, which keeps the outer group.
+        auto nested = [&](TaskGroup outer) -> Task<> {
+            auto inner = [&](TaskGroup &group) -> Task<> {
+                group.startSoon(waits, outer);
+                co_return;
+            };
+            co_await withTaskGroup(inner);
+        };
         auto body = [&](TaskGroup &group) -> Task<> {
             group.startSoon(waits, group);
-            co_return;
+            co_await group.untilEmpty();
+            group.startSoon(nested, group);
         };
         run(moveOnAfter(10s, [&] { return withTaskGroup(body); }));
         LoopServiceThread service(QStringLiteral("counter"));
@@ -508,9 +517,10 @@ private Q_SLOTS:
         service.stop();
         QVERIFY(service.join());
         run(waits(elsewhere)); // it has ended: nothing is left
-        QCOMPARE(log.size(), 2);
+        QCOMPARE(log.size(), 3);
         QVERIFY2(log.at(0).contains("its own group"), log.at(0).constData());
-        QVERIFY2(log.at(1).contains("counter") && log.at(1).contains("submit()"), log.at(1).constData());
+        QVERIFY2(log.at(1).contains("its own group"), log.at(1).constData());
+        QVERIFY2(log.at(2).contains("counter") && log.at(2).contains("submit()"), log.at(2).constData());
     }
 
     // B121
@@ -1321,7 +1331,7 @@ private Q_SLOTS:
             try {
                 co_await group.start<int>(child);
             } catch (const StartupError &e) {
-                log += QByteArray(e.what()).contains("without calling started()") ? "told" : e.what();
+                log += QByteArray(e.what()).contains("without calling started(); call it once") ? "told" : e.what();
             }
             co_await turns(3);
             log += "all goes on";
@@ -1501,7 +1511,10 @@ private Q_SLOTS:
         QTest::newRow("is ready and ends") << 2 << Log{"begins", "7"};
         QTest::newRow("is ready and fails") << 3 << Log{"begins", "E"};
         QTest::newRow("fails") << 4 << Log{"begins", "E"};
-        QTest::newRow("ends") << 5 << Log{"begins", "start(): the child returned without calling started()"};
+        QTest::newRow("ends") << 5
+                              << Log{"begins",
+                                     "start(): the child returned without calling started(); call it once the child is "
+                                     "ready, or use startSoon() for one that has nothing to tell"};
     }
     // B119
     void startInACancelledScopeRunsTheChildToItsFirstWait()

@@ -230,6 +230,25 @@ private Q_SLOTS:
         QCOMPARE(log.at(3), QByteArray("slow cancelled: "));
         QVERIFY2(log.at(4).contains("was cancelled"), log.at(4).constData());
     }
+
+    // B107
+    void aGrandchildThatWaitsForItsOwnAncestorIsMisuse()
+    {
+        Log log;
+        run(withTaskGroup([&](TaskGroup &group) -> Task<> {
+            std::optional<TaskHandle<>> ancestor;
+            ancestor.emplace(group.spawn([&]() -> Task<> {
+                auto inner = [&](TaskGroup &nested) -> Task<> {
+                    nested.startSoon([&]() -> Task<> { log += co_await errorOf<LogicError>(*ancestor); });
+                    co_return;
+                };
+                co_await withTaskGroup(inner);
+            }));
+            co_await group.untilEmpty();
+        }));
+        QCOMPARE(log.size(), 1);
+        QVERIFY2(log.at(0).contains("wait for itself"), log.at(0).constData());
+    }
 };
 
 QTEST_GUILESS_MAIN(TestTaskHandle)

@@ -35,8 +35,10 @@ packages_of() {
     build) echo g++ cmake ninja-build ccache git qt6-base-dev qcoro-qt6-dev ;;
     # The symbolizer of llvm-19 puts function names into the reports of sanitizers.
     clang) echo clang-19 libclang-rt-19-dev llvm-19 ;;
-    # Tests of programs are scripts.
-    test) echo python3 ;;
+    # What fetches and builds the sources of qt6-base.
+    tsan) echo clang-19 libclang-rt-19-dev dpkg-dev ninja-build ;;
+    # Tests of programs are scripts; the driver is for the example log_pipeline.
+    test) echo python3 libqt6sql6-sqlite ;;
     # The module and the dashboard; the fonts are for systems that have none.
     qml) echo qt6-declarative-dev qt6-declarative-dev-tools qt6-tools-dev qt6-tools-dev-tools qt6-l10n-tools libqt6sql6-sqlite \
         qml6-module-qtquick qml6-module-qtquick-controls qml6-module-qtquick-layouts qml6-module-qtquick-templates \
@@ -108,6 +110,31 @@ sets_of_preset() {
     release | asan-gcc) echo test ;;
     tidy) echo clang check ;;
     bench) echo bench ;;
+    esac
+}
+
+# The version of the distribution's Qt, as its source package names it.
+qt_version() { dpkg-query -W -f '${source:Version}' qt6-base-dev; }
+
+# Where tools/qt-tsan puts its Qt.
+tsan_qt_folder() { echo "${QMICROIO_QT_TSAN:-${XDG_CACHE_HOME:-$HOME/.cache}/qmicroio/qt-tsan}"; }
+
+# mark_tsan_qt FOLDER: it is whole. built_tsan_qt FOLDER: prints what Qt6_DIR is to be, if it is whole and of the version
+# of the distribution's Qt, whose headers QCoro was built with.
+mark_tsan_qt() { qt_version >"$1/built"; }
+built_tsan_qt() {
+    [ -f "$1/built" ] && [ "$(cat "$1/built")" = "$(qt_version)" ] && echo "$1/build/lib/cmake/Qt6"
+}
+
+# use_qt PRESET [Qt6_DIR]: forgets what CMake found when the preset was configured with another Qt, since it would mix both.
+use_qt() {
+    local cache=$QMICROIO_ROOT/build/$1/CMakeCache.txt known
+    [ -f "$cache" ] || return 0
+    known=$(sed -n 's/^Qt6_DIR:[A-Z]*=//p' "$cache")
+    case ${2:-} in
+    '') case $known in "$(tsan_qt_folder)"/*) rm -f "$cache" ;; esac ;;
+    "$known") ;;
+    *) rm -f "$cache" ;;
     esac
 }
 

@@ -1,4 +1,4 @@
-// floor 11: a mailbox and the one task that works it off
+// floor 10: a mailbox and the one task that works it off
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

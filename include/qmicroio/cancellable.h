@@ -47,10 +47,14 @@ public:
             task().throwCancelled();
         m_state = std::make_shared<State>(task().loop().seam());
         State::run(qcoroTaskOf(std::move(m_awaited)), m_state);
-        return m_state->isDone();
+        return m_state->isDone() && !task().loop().sliceIsOver();
     }
     void await_suspend(std::coroutine_handle<> leaf)
     {
+        if (m_state->isDone()) {
+            letOthersGoOn(leaf);
+            return;
+        }
         m_state->listener = this;
         park(leaf);
         if (m_lateEntry)

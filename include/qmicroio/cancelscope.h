@@ -58,7 +58,7 @@ private:
 };
 
 template<class F>
-Task<ScopeResult<typename BodyOf<F>::Result>> runInScope(CancelScope &scope, ScopeRef state, F body);
+Task<ScopeResult<typename BodyOf<F>::Result>> runInScope(ScopeRef state, F body);
 
 } // namespace detail
 
@@ -68,7 +68,8 @@ Task<ScopeResult<typename BodyOf<F>::Result>> runInScope(CancelScope &scope, Sco
 /// outermost cancelled scope absorbs it; a scope that was never cancelled never absorbs.
 ///
 /// Thread:   cancel() and what it reports: any; everything else: the thread of the task's loop.
-/// Lifetime: must outlive run(); used for one run. Destroying it afterwards is free at any time.
+/// Lifetime: must outlive run(); used for one run. Destroying it afterwards is free at any time. Destroyed before its run has
+///           begun: LogicError there. Destroyed in the middle: logged as critical, and the region goes on without it.
 /// Source:   the cancel scopes of Trio (N. J. Smith, 2018) and AnyIO.
 class QMICROIO_EXPORT CancelScope
 {
@@ -93,20 +94,21 @@ public:
     QString reason() const;
 
     /// An instant of the monotonic clock; time_point::max(): never. May be moved while inside; the past cancels at once.
-    /// Moving it later does not undo a cancellation. Thread: the task's.
+    /// Moving it later does not undo a cancellation. Thread: the task's. Fails: LogicError from another while inside.
     void setDeadline(std::chrono::steady_clock::time_point deadline);
     /// The instant; before run() with a timeout set, time_point::max(). Thread: the task's.
     std::chrono::steady_clock::time_point deadline() const;
     /// A span counted from the entry into run(), or from now when inside already.
     ///
-    /// Thread: the task's. Fails: std::invalid_argument for a negative span or NaN.
+    /// Thread: the task's. Fails: std::invalid_argument for a negative span or NaN; LogicError from another while inside.
     template<class Rep, class Period>
     void setTimeout(std::chrono::duration<Rep, Period> timeout)
     {
         applyTimeout(detail::checkedDuration(timeout, "CancelScope::setTimeout()"));
     }
     /// A shield keeps cancellation from outside away; the scope's own cancel() and deadline still count.
-    /// Switched off inside a cancelled outer scope, a wait in here ends at once. Thread: the task's.
+    /// Switched off inside a cancelled outer scope, a wait in here ends at once. Thread: the task's. Fails: LogicError from
+    /// another while inside.
     void setShielded(bool shielded);
     /// Thread: the task's.
     bool isShielded() const;
@@ -120,7 +122,7 @@ public:
     template<class F>
     Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> run(F body)
     {
-        return detail::runInScope(*this, m_state, std::move(body));
+        return detail::runInScope(m_state, std::move(body));
     }
 
 private:
@@ -130,8 +132,7 @@ private:
     void applyTimeout(std::chrono::steady_clock::duration timeout);
     void entering();
     template<class F>
-    friend Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> detail::runInScope(CancelScope &,
-                                                                                            detail::ScopeRef, F);
+    friend Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> detail::runInScope(detail::ScopeRef, F);
 
     detail::ScopeRef m_state;
     std::optional<std::chrono::steady_clock::duration> m_timeout;
@@ -139,11 +140,16 @@ private:
 
 namespace detail {
 
+[[noreturn]] QMICROIO_EXPORT void throwScopeIsGone();
+
 template<class F>
-Task<ScopeResult<typename BodyOf<F>::Result>> runInScope(CancelScope &scope, ScopeRef state, F body)
+Task<ScopeResult<typename BodyOf<F>::Result>> runInScope(ScopeRef state, F body)
 {
     using Result = typename BodyOf<F>::Result;
     TaskContext &task = co_await CurrentTask();
+    if (!state->face)
+        throwScopeIsGone();
+    CancelScope &scope = *state->face;
     if (!state->wasEntered())
         scope.entering();
     ScopeRegion region(task, state, "CancelScope::run()");
@@ -219,8 +225,8 @@ public:
         }
         bool await_ready() const
         {
-            if (m_kind != Kind::Shielded && m_task.isCancelled())
-                m_task.throwCancelled();
+            if (m_kind != Kind::Shielded)
+                throwIfCancelled();
             return m_kind == Kind::OnlyIfCancelled;
         }
         void await_suspend(std::coroutine_handle<> leaf) const
@@ -230,11 +236,18 @@ public:
         }
         void await_resume() const
         {
-            if (m_kind == Kind::Yield && m_task.isCancelled())
-                m_task.throwCancelled();
+            if (m_kind == Kind::Yield)
+                throwIfCancelled();
         }
 
     private:
+        // Looks at the clock as well: a deadline may have passed in the code since the last turn.
+        void throwIfCancelled() const
+        {
+            m_task.loop().fireDueTimers();
+            if (m_task.isCancelled())
+                m_task.throwCancelled();
+        }
         TaskContext &m_task;
         Kind m_kind;
     };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <qmicroio/detail/promise.h>
+#include <qmicroio/detail/waiterlink.h>
 #include <qmicroio/export.h>
 
 #include <QtCore/QDeadlineTimer>
@@ -17,8 +18,6 @@ namespace QMicroIO {
 class CloseScope;
 
 namespace detail {
-
-class CloseWaiter;
 
 class QMICROIO_EXPORT UntilClosedAwaiter : public Waiter
 {
@@ -35,11 +34,11 @@ public:
     QString describe() const override;
 
 private:
-    friend class CloseWaiter;
+    friend class WaiterLink<UntilClosedAwaiter>;
     bool abort() noexcept override;
     void letGo() noexcept;
     const CloseScope *m_scope;
-    std::shared_ptr<CloseWaiter> m_waiter;
+    std::shared_ptr<WaiterLink<UntilClosedAwaiter>> m_waiter;
 };
 
 class UntilClosed : public AmbientBase

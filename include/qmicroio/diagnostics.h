@@ -119,6 +119,14 @@ struct QMICROIO_EXPORT TaskTree
 /// Source:   the task trees of asyncio's call graphs and of tokio's dumps.
 QMICROIO_EXPORT TaskTree taskTree(QDeadlineTimer deadline = QDeadlineTimer(100));
 
+/// The name of the task that runs on this thread right now.
+///
+/// Thread: any. Fails: LogicError outside of a task: in a plain slot, in a function given to callSoon(), on a thread without tasks.
+/// A slot that an event loop inside a task calls counts as that task's code.
+QMICROIO_EXPORT QString currentTaskName();
+/// The same as a question. Thread: any.
+QMICROIO_EXPORT bool isInTask();
+
 /// How long a cancelled group may wait for its children before it logs its part of the tree as a warning, once.
 ///
 /// Counts from the moment when the body has ended and the group is cancelled: a group that nobody cancelled may take for ever.

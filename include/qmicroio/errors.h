@@ -147,6 +147,7 @@ public:
         Request, ///< somebody called cancel()
         Deadline, ///< the scope's deadline passed
         Failure, ///< a child of the same group failed
+        LoopEnd, ///< the event loop of the task's thread ended
     };
 
     explicit Cancelled(const QString &reason = {}, Cause cause = Cause::Request, const QString &origin = {});

@@ -32,12 +32,14 @@ template<class F>
 struct SoonCall
 {
     F fn;
+    LocalsRef locals;
     void operator()(Fate fate) noexcept
     {
         if (fate == Fate::Refused) {
             logRefusedCall();
             return;
         }
+        const CallLocals visible(std::move(locals));
         try {
             std::invoke(std::move(fn));
         } catch (...) {
@@ -63,6 +65,7 @@ public:
         if (fate == Fate::Refused) {
             m_refused = true;
         } else {
+            const CallLocals visible(std::move(m_locals));
             try {
                 if constexpr (std::is_void_v<R>)
                     std::invoke(*m_fn);
@@ -89,6 +92,7 @@ public:
 private:
     enum Phase { Waiting, Begun, GivenUp };
     std::optional<F> m_fn;
+    LocalsRef m_locals = currentLocals(); // of the caller
     Outcome<R> m_outcome;
     Gate m_gate;
     std::atomic<int> m_phase{Waiting};
@@ -212,6 +216,7 @@ struct Submission
 {
     F fn;
     Reply<R> reply;
+    LocalsRef locals = currentLocals(); // of the caller
 };
 
 // A submitted coroutine: a child of the service's group whose outcome goes to its future.
@@ -224,6 +229,7 @@ public:
         , m_scope(std::move(scope))
         , m_submission(std::move(submission))
     {
+        locals() = std::move(m_submission.locals);
     }
     ~SubmittedChild() override
     {
@@ -285,6 +291,102 @@ private:
 
 } // namespace detail
 
+namespace detail {
+
+// What startSync() waits for.
+template<class T>
+struct Readiness
+{
+    Outcome<T> outcome;
+    Gate gate;
+};
+
+// The answering end: whatever becomes of it, the gate is opened once.
+template<class T>
+class ReadinessEnd
+{
+public:
+    explicit ReadinessEnd(std::shared_ptr<Readiness<T>> readiness)
+        : m_readiness(std::move(readiness))
+    {
+    }
+    ReadinessEnd(ReadinessEnd &&) noexcept = default;
+    ReadinessEnd &operator=(ReadinessEnd &&) = delete;
+    ~ReadinessEnd() { fail(std::make_exception_ptr(Cancelled(QStringLiteral("the service ended first")))); }
+    template<class... V>
+    void give(V &&...value)
+    {
+        if constexpr (sizeof...(V) > 0)
+            m_readiness->outcome.value.emplace(std::forward<V>(value)...);
+        std::exchange(m_readiness, nullptr)->gate.open();
+    }
+    void fail(std::exception_ptr error) noexcept
+    {
+        if (!m_readiness)
+            return;
+        m_readiness->outcome.error = std::move(error);
+        std::exchange(m_readiness, nullptr)->gate.open();
+    }
+
+private:
+    std::shared_ptr<Readiness<T>> m_readiness;
+};
+
+// Runs fn as the one child of a group, so that start() tells when it is ready; its own result and failure come out unwrapped.
+template<class T, class R, class F>
+Task<R> startSubmitted(F fn, ReadinessEnd<T> tell)
+{
+    bool isReady = false;
+    Outcome<R> outcome;
+    auto child = [&](TaskStatus<T> &status) -> Task<> {
+        try {
+            if constexpr (std::is_void_v<R>)
+                co_await std::invoke(std::move(fn), status);
+            else
+                outcome.value.emplace(co_await std::invoke(std::move(fn), status));
+        } catch (...) {
+            outcome.error = std::current_exception();
+        }
+        if (outcome.error && !isReady)
+            std::rethrow_exception(outcome.error);
+    };
+    auto body = [&](TaskGroup &group) -> Task<> {
+        try {
+            auto started = group.template start<T>(child);
+            if constexpr (std::is_void_v<T>) {
+                co_await std::move(started);
+                isReady = true;
+                tell.give();
+            } else {
+                T value = co_await std::move(started);
+                isReady = true;
+                tell.give(std::move(value));
+            }
+        } catch (...) {
+            tell.fail(std::current_exception());
+        }
+    };
+    try {
+        co_await withTaskGroup(body);
+    } catch (const ExceptionGroup &) { // it failed between started() and the turn in which the body hears of that
+        if (!outcome.error)
+            throw;
+    }
+    co_return outcome.take();
+}
+
+template<class T, class F>
+struct StartSyncResultOf
+{
+    using Future = QFuture<TaskResult<std::invoke_result_t<F, TaskStatus<T> &>>>;
+    using Type =
+        std::conditional_t<std::is_void_v<T>, Future, std::pair<std::conditional_t<std::is_void_v<T>, int, T>, Future>>;
+};
+template<class T, class F>
+using StartSyncResult = typename StartSyncResultOf<T, F>::Type;
+
+} // namespace detail
+
 /// A service whose thread runs an event loop: functions and coroutines reach it from any thread, QObjects made in it live there.
 ///
 /// Calls are accepted from start() on and run once the loop turns. Accepted means run or failed, never dropped.
@@ -309,7 +411,7 @@ public:
         static_assert(std::is_invocable_v<F>, "QMicroIO: callSoon() calls fn(); bind arguments in a lambda.");
         static_assert(!detail::IsAnyTask<std::invoke_result_t<F>>,
                       "QMicroIO: callSoon() would drop the coroutine that this function returns; use submit().");
-        if (!seam().post(detail::SoonCall<F>{std::move(fn)}))
+        if (!seam().post(detail::SoonCall<F>{std::move(fn), detail::currentLocals()}))
             throwNotRunning("callSoon()");
     }
 
@@ -330,8 +432,10 @@ public:
         static_assert(!detail::IsAnyTask<Result>,
                       "QMicroIO: callSync() cannot wait for a coroutine; use submit(fn) and wait for its QFuture from "
                       "another thread.");
-        if (seam().isOwnThread())
+        if (seam().isOwnThread()) {
+            const detail::KeptLocals kept;
             return std::invoke(fn);
+        }
         using Call = detail::SyncCall<F, Result>;
         if (deadline.isForever()) {
             Call call(std::move(fn));
@@ -376,6 +480,45 @@ public:
         return future;
     }
 
+    /// Starts fn(TaskStatus<T> &), a function that gives a Task<R> or a QCoro::Task<R>, and waits until it calls started(value).
+    ///
+    /// Gives the value and the future of the coroutine, which goes on: `auto [port, served] = service.startSync<int>(serve);`. For
+    /// T = void only the future.
+    /// Thread: any but the loop's own. Blocks: until then or the deadline. Cancel: as submit().
+    /// Fails: what the coroutine throws before started(); StartupError when it returns without; TimeoutError, and the
+    ///        coroutine is cancelled; NotRunningError as callSoon(), and when the service ends first; DeadlockError as callSync();
+    ///        LogicError on the loop's own thread, where a task uses taskGroup().start<T>(). Later failures are the future's.
+    template<class T = void, class F>
+    auto startSync(F fn, QDeadlineTimer deadline = QDeadlineTimer::Forever) -> detail::StartSyncResult<T, F>
+    {
+        using Result = detail::TaskResult<std::invoke_result_t<F, TaskStatus<T> &>>;
+        if (seam().isOwnThread())
+            throwWouldWaitForItself();
+        const auto readiness = std::make_shared<detail::Readiness<T>>();
+        const detail::WaitEdge edge(seam().thread(), "startSync()", readiness->gate);
+        QFuture<Result> future = submit([fn = std::move(fn), tell = detail::ReadinessEnd<T>(readiness)]() mutable {
+            return detail::startSubmitted<T, Result>(std::move(fn), std::move(tell));
+        });
+        if (!readiness->gate.wait(deadline, spinTime())) {
+            future.cancel();
+            throw TimeoutError(QStringLiteral("startSync(): the task was not ready in time and is cancelled"));
+        }
+        if (detail::isCancellation(readiness->outcome.error))
+            throwNotRunning("startSync()"); // nobody but the service could cancel it: the caller has no future yet
+        if constexpr (std::is_void_v<T>) {
+            readiness->outcome.take();
+            return future;
+        } else {
+            return {readiness->outcome.take(), std::move(future)};
+        }
+    }
+
+    /// Ends the service once it has nothing left to do: no more calls are taken, the main coroutine is cancelled, and what was
+    /// submitted or started before runs to its end. stop() still ends the rest at once.
+    ///
+    /// Thread: any. Suspends: never, it does not wait; use join(). Repeat: harmless. Before start() it is stop().
+    void finish(const QString &reason = QStringLiteral("finish"));
+
     /// Busy-poll mode: before the loop sleeps it watches for calls that long, so that callers need not wake a thread. Zero: off.
     ///
     /// Trades one core's idle time for latency; callSync() callers spin as well. Sockets and timers of others on this loop wait
@@ -409,6 +552,7 @@ private:
     detail::Seam &seam() const { return *m_seam; }
     [[noreturn]] void throwNotRunning(const char *call) const;
     [[noreturn]] void throwTimedOut(bool neverBegins) const;
+    [[noreturn]] static void throwWouldWaitForItself();
     std::chrono::nanoseconds spinTime() const;
 
     template<class F, class R>
@@ -425,6 +569,7 @@ private:
             m_group->adoptAndBegin(*new detail::SubmittedChild<F, R>(m_group, std::move(scope), std::move(submission)));
         } else {
             detail::Outcome<R> outcome;
+            const detail::CallLocals visible(std::move(submission.locals));
             try {
                 if constexpr (std::is_void_v<R>)
                     std::invoke(std::move(submission.fn));
@@ -439,6 +584,7 @@ private:
 
     std::shared_ptr<detail::Seam> m_seam;
     std::shared_ptr<detail::GroupState> m_group;
+    detail::ScopeRef m_mainScope; // of the main coroutine alone
     TaskGroup m_groupHandle;
     std::atomic<QObject *> m_context{nullptr};
 };

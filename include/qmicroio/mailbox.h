@@ -1,8 +1,8 @@
-// floor 10: messages for one taker: first in first out, or the most urgent first
+// floor 9: messages for one taker: first in first out, or the most urgent first
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <qmicroio/channel.h>
+#include <qmicroio/detail/channelcore.h>
 #include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/errors.h>
@@ -135,11 +135,9 @@ public:
     {
         std::vector<T> items;
         Lock take(m_takeMutex);
-        // A get that was woken but has not run yet owns the first item, and what follows comes after it.
-        if (m_reserved)
-            return items;
-        prepare(take);
-        if (m_reserved) // while a gate ran
+        const bool found = prepare(take);
+        // A get that waits is on its way to the first item, and what follows comes after it.
+        if (m_reserved || (m_waiter && found))
             return items;
         const std::size_t most = std::min(left(), maxItems < 0 ? std::size_t(-1) : std::size_t(maxItems));
         items.reserve(most);
@@ -577,7 +575,7 @@ public:
     detail::GetWait<T, true> next() const { return detail::GetWait<T, true>(core()); }
     /// What is queued now, at most maxItems (negative: all), in the order in which get() would give it, whatever the floor.
     ///
-    /// Suspends: never. While a woken get is about to take the first item, nothing is drained. Fails: what a gate throws, and what
+    /// Suspends: never. While a get is on its way to the first item, nothing is drained. Fails: what a gate throws, and what
     /// T's move throws; nothing was taken then.
     std::vector<T> drainNowait(qsizetype maxItems = -1) const { return core().drain(maxItems); }
     /// No more items; those that are queued can still be taken. Repeat: true for the first end only.

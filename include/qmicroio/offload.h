@@ -48,16 +48,18 @@ protected:
     class QMICROIO_EXPORT Inside
     {
     public:
-        explicit Inside(const OffloadBase &state) noexcept;
+        explicit Inside(const OffloadBase &state);
         ~Inside();
         Inside(const Inside &) = delete;
         Inside &operator=(const Inside &) = delete;
 
     private:
         const OffloadBase *m_outer;
+        const CallLocals m_locals;
     };
 
 private:
+    const LocalsRef m_locals = currentLocals(); // of the task that waits
     std::optional<Cancelled> m_why;
     std::atomic<bool> m_isCancelled{false};
 };
@@ -169,6 +171,7 @@ public:
 
 private:
     std::shared_ptr<OffloadState<F>> m_state;
+    ClockHold m_hold; // until the outcome is on its way
 };
 
 template<class F>

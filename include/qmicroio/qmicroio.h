@@ -22,11 +22,14 @@
 #include <qmicroio/scopegroup.h>
 #include <qmicroio/servicegroup.h>
 #include <qmicroio/servicethread.h>
+#include <qmicroio/sharedservice.h>
+#include <qmicroio/startmain.h>
 #include <qmicroio/statusprinter.h>
 #include <qmicroio/supervisor.h>
 #include <qmicroio/systemsignals.h>
 #include <qmicroio/task.h>
 #include <qmicroio/taskgroup.h>
+#include <qmicroio/tasklocal.h>
 #include <qmicroio/wait.h>
 #include <qmicroio/whenall.h>
 #include <qmicroio/worktracker.h>

@@ -4,6 +4,7 @@
 
 #include <qmicroio/closescope.h>
 #include <qmicroio/detail/clock.h>
+#include <qmicroio/detail/life.h>
 #include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/detail/seam.h>
@@ -158,6 +159,7 @@ struct RequestEntry : public std::enable_shared_from_this<RequestEntry<Key, Valu
         if (state != State::Pending)
             return false;
         state = State::Claimed;
+        ended(Life::Request, this);
         const auto it = core->pending.constFind(key);
         if (it != core->pending.cend() && it->get() == this)
             core->pending.erase(it);
@@ -598,6 +600,8 @@ private:
         }
         core->pending.insert(entry->key, entry);
         ++core->counts.accepted;
+        lock.unlock();
+        detail::born(detail::Life::Request, entry.get(), detail::keyText(entry->key));
         return entry;
     }
     std::shared_ptr<Entry> find(const Key &key) const

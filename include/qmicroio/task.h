@@ -369,7 +369,9 @@ public:
     bool await_ready() const
     {
         if (!m_task.isValid())
-            throw LogicError(QStringLiteral("co_await of a Task that was moved from or already awaited"));
+            throw LogicError(
+                QStringLiteral("co_await of a Task that was moved from or already awaited; call its function "
+                               "again for another run"));
         return false;
     }
     void await_suspend(std::coroutine_handle<> awaiting)
@@ -440,7 +442,9 @@ template<class T>
 T run(Task<T> task)
 {
     if (!task.isValid())
-        throw LogicError(QStringLiteral("run() of a Task that was moved from or already awaited"));
+        throw LogicError(
+            QStringLiteral("run() of a Task that was moved from or already awaited; call its function again "
+                           "for another run"));
     detail::Loop &loop = detail::Loop::ensure();
     if (loop.running())
         throw LogicError(QStringLiteral("run() inside a task would nest event loops; co_await the task instead"));

@@ -147,16 +147,26 @@ using Invoked = std::invoke_result_t<F, A...>;
 template<class R>
 inline constexpr bool ChildMayReturn = std::is_void_v<R> || IsAnyTask<R>;
 
+// A QCoro coroutine goes on when the child that runs it is destroyed: it keeps what it was called with.
+template<class F, class... A>
+Invoked<F, A...> callKept(std::shared_ptr<std::tuple<F, A...>> call)
+{
+    auto task = std::apply([](F &fn, A &...args) { return std::invoke(std::move(fn), std::move(args)...); }, *call);
+    co_return co_await std::move(task);
+}
+
 // Keeps a callable with its arguments and runs it: a coroutine of either kind, or a plain function.
 template<class F, class... A>
 class Child : public ChildBase
 {
     using Returned = Invoked<F, A...>;
+    using Call = std::tuple<F, A...>;
+    static constexpr bool IsQCoro = IsQCoroTask<std::remove_cvref_t<Returned>>::value;
 
 public:
     Child(const std::shared_ptr<GroupState> &group, ScopeState *scope, F &&fn, A &&...args)
         : ChildBase(group, scope)
-        , m_call(std::move(fn), std::move(args)...)
+        , m_call(keep(std::move(fn), std::move(args)...))
     {
     }
 
@@ -182,6 +192,9 @@ private:
             if constexpr (std::is_void_v<Returned>) {
                 std::apply([](F &fn, A &...args) { std::invoke(std::move(fn), std::move(args)...); }, m_call);
                 endWithoutFrame();
+            } else if constexpr (IsQCoro) {
+                m_task = asTask(callKept(m_call));
+                TaskAccess::begin(*this, m_task);
             } else {
                 m_task = asTask(std::apply(
                     [](F &fn, A &...args) { return std::invoke(std::move(fn), std::move(args)...); }, m_call));
@@ -208,7 +221,15 @@ private:
             TaskAccess::destroy(m_task);
     }
 
-    std::tuple<F, A...> m_call;
+    static auto keep(F &&fn, A &&...args)
+    {
+        if constexpr (IsQCoro)
+            return std::make_shared<Call>(std::move(fn), std::move(args)...);
+        else
+            return Call(std::move(fn), std::move(args)...);
+    }
+
+    std::conditional_t<IsQCoro, std::shared_ptr<Call>, Call> m_call;
     [[no_unique_address]] typename Running<Returned>::Type m_task;
 };
 
@@ -826,6 +847,11 @@ TaskHandle<typename detail::HandleResult<F, A...>::Type> TaskGroup::addWithHandl
         auto call = [state, fn = std::forward<F>(fn)](A &&...arguments) mutable {
             if constexpr (std::is_void_v<Result>)
                 return std::invoke(std::move(fn), std::move(arguments)...);
+            else if constexpr (detail::IsQCoroTask<std::invoke_result_t<F, A...>>::value)
+                return detail::storeResult<Result>(
+                    detail::asTask(detail::callKept(
+                        std::make_shared<std::tuple<F, A...>>(std::move(fn), std::move(arguments)...))),
+                    state);
             else
                 return detail::storeResult<Result>(detail::asTask(std::invoke(std::move(fn), std::move(arguments)...)),
                                                    state);
@@ -916,26 +942,6 @@ private:
     std::shared_ptr<ObjectChildren> m_all;
 };
 
-// A QCoro coroutine goes on when the child that runs it is destroyed: it keeps what it was called with.
-template<class F, class... A>
-class QCoroCall
-{
-public:
-    QCoroCall(F &&fn, A &&...args)
-        : m_call(std::make_shared<std::tuple<F, A...>>(std::move(fn), std::move(args)...))
-    {
-    }
-    QCoro::Task<> operator()() { return run(std::move(m_call)); }
-
-private:
-    static QCoro::Task<> run(std::shared_ptr<std::tuple<F, A...>> call)
-    {
-        auto task = std::apply([](F &fn, A &...args) { return std::invoke(std::move(fn), std::move(args)...); }, *call);
-        static_cast<void>(co_await std::move(task));
-    }
-    std::shared_ptr<std::tuple<F, A...>> m_call;
-};
-
 } // namespace detail
 
 /// Tasks that belong to a QObject, for classes that are no coroutines themselves: a window, a model, a controller.
@@ -999,18 +1005,10 @@ private:
             "QMicroIO: this function cannot be called with these arguments. They are stored decayed and handed over "
             "as rvalues: take them by value, by && or by const &.");
         if constexpr (std::is_invocable_v<F, A...>) {
-            using Returned = std::invoke_result_t<F, A...>;
-            static_assert(detail::ChildMayReturn<Returned>,
+            static_assert(detail::ChildMayReturn<std::invoke_result_t<F, A...>>,
                           "QMicroIO: a child is a function that returns Task<>, QCoro::Task<> or void.");
             const std::shared_ptr<detail::ObjectChildren> all = takesChildren();
-            if constexpr (detail::IsQCoroTask<std::remove_cvref_t<Returned>>::value) {
-                using Call = detail::QCoroCall<F, A...>;
-                adopt(name, *new detail::ObjectChild<Call>(all, Call(std::forward<F>(fn), std::forward<A>(args)...)),
-                      *all);
-            } else {
-                adopt(name, *new detail::ObjectChild<F, A...>(all, std::forward<F>(fn), std::forward<A>(args)...),
-                      *all);
-            }
+            adopt(name, *new detail::ObjectChild<F, A...>(all, std::forward<F>(fn), std::forward<A>(args)...), *all);
         }
     }
     std::shared_ptr<detail::ObjectChildren> takesChildren();

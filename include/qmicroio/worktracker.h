@@ -3,6 +3,7 @@
 #pragma once
 
 #include <qmicroio/detail/promise.h>
+#include <qmicroio/detail/waiterlink.h>
 #include <qmicroio/export.h>
 
 #include <QtCore/QDeadlineTimer>
@@ -15,7 +16,6 @@ namespace QMicroIO {
 namespace detail {
 
 class WorkCount;
-class IdleWaiter;
 
 class QMICROIO_EXPORT UntilIdleAwaiter : public Waiter
 {
@@ -28,11 +28,11 @@ public:
     QString describe() const override;
 
 private:
-    friend class IdleWaiter;
+    friend class WaiterLink<UntilIdleAwaiter>;
     bool abort() noexcept override;
     void letGo() noexcept;
     const std::shared_ptr<WorkCount> m_work;
-    std::shared_ptr<IdleWaiter> m_waiter;
+    std::shared_ptr<WaiterLink<UntilIdleAwaiter>> m_waiter;
 };
 
 class UntilIdle : public AmbientBase

@@ -395,7 +395,7 @@ private:
     std::size_t available()
     {
         if (m_queue.size() == m_reserved && m_capacity >= 0)
-            admit(std::max(std::size_t(m_capacity), m_reserved + 1));
+            admit(m_capacity > 0 ? std::size_t(m_capacity) : m_reserved + 1);
         return m_queue.size() - m_reserved;
     }
     int takeFront()
@@ -549,6 +549,7 @@ class Run
 public:
     Run(Bytes &bytes, const ChannelOptions &options, bool latest, bool work)
         : m_bytes(bytes)
+        , m_capacity(options.capacity)
         , m_model(options.capacity, options.overflow, options.lateSend, work)
         , m_real(options, latest, work)
         , m_stats(m_real.senders.front()->channelStatus())
@@ -787,9 +788,11 @@ private:
         same("open senders", real.openSenders, model.openSenders);
         same("open receivers", real.openReceivers, model.openReceivers);
         require(real.sent == real.received + quint64(real.queued), QStringLiteral("the numbers do not add up"));
+        require(m_capacity <= 0 || real.peak <= m_capacity, QStringLiteral("more items than there is room for"));
     }
 
     Bytes &m_bytes;
+    const qsizetype m_capacity;
     Model m_model;
     Real m_real;
     QPointer<ChannelStatus> m_stats;

@@ -22,14 +22,19 @@ expect() {
     fi
 }
 
-for script in test demo check bench fuzz verify; do
+for script in test demo check bench fuzz verify qt-tsan repeat; do
     expect 0 "Usage: tools/$script" "$tools/$script" --help
     expect 2 "Usage: tools/$script" "$tools/$script" --no-such-option
 done
 expect 2 "no preset named nonsense" "$tools/test" --preset nonsense
 expect 2 "--preset needs a name" "$tools/test" --preset
+expect 2 "--runs takes a number" "$tools/repeat" --runs 0
+expect 2 "from 0 to the number of runs" "$tools/repeat" --runs 2 --loaded 3
+expect 2 "no preset named nonsense" "$tools/repeat" --preset nonsense
 expect 2 "no check named nonsense" "$tools/check" --only nonsense
 expect 2 "does not exist" "$tools/demo" "$work/nothing"
+expect 2 "one folder at most" "$tools/qt-tsan" / /
+expect 1 "" "$tools/qt-tsan" --where "$work/nothing"
 expect 2 "from 1 upwards" "$tools/demo" --jobs none
 expect 2 "more than one DIR" "$tools/demo" / /
 

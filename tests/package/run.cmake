@@ -55,6 +55,7 @@ if(KIND STREQUAL "installed")
     run(COMMAND ${configure} -DWANTED_VERSION=${VERSION})
     run(COMMAND ${CMAKE_COMMAND} --build ${build})
     run(COMMAND ${build}/consumer)
+    run(COMMAND ${build}/consumer_test)
 
     run(EXPECT_FAILURE OUTPUT said COMMAND ${configure} -DWANTED_VERSION=${VERSION} -DWANTED_COMPONENT=Kore)
     if(NOT said MATCHES "has no component \"Kore\"")

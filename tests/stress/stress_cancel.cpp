@@ -4,6 +4,8 @@
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/taskgroup.h>
 
+#include "../stresstesting.h"
+
 #include <QtTest/QTest>
 
 #include <QtCore/QRandomGenerator>
@@ -15,27 +17,10 @@
 #include <vector>
 
 using namespace QMicroIO;
+using namespace StressTesting;
 using namespace std::chrono_literals;
 
 namespace {
-
-int scaled(int rounds)
-{
-    static const double scale = [] {
-        bool ok = false;
-        const double asked = qEnvironmentVariable("QMICROIO_STRESS_SCALE").toDouble(&ok);
-        return ok ? std::max(asked, 0.01) : 1.0;
-    }();
-    return std::max(10, int(rounds * scale));
-}
-
-// A moment of very different lengths, up to some 50 us, so that rounds meet at different places.
-void linger(QRandomGenerator &random)
-{
-    std::atomic<quint32> left{random.bounded(1U << random.bounded(14))};
-    while (left.load(std::memory_order_relaxed) > 0)
-        left.fetch_sub(1, std::memory_order_relaxed);
-}
 
 // A thread that cancels scope after scope, when told to.
 class Canceller

@@ -2,6 +2,8 @@
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/taskgroup.h>
 
+#include "../stresstesting.h"
+
 #include <QtTest/QTest>
 
 #include <QtCore/QElapsedTimer>
@@ -23,6 +25,7 @@
 // QMICROIO_SEED=n in the environment runs the program of that seed alone and prints it with what it wrote.
 
 using namespace QMicroIO;
+using namespace StressTesting;
 using namespace std::chrono_literals;
 
 namespace {
@@ -430,7 +433,9 @@ private:
 
 enum class Mode {
     Exact, // everything in an order that the log tells
-    Racing, // a second thread cancels when it likes; only rules that hold in any order are checked
+    // Two more threads cancel when they like, and deadlines that are far away otherwise come by themselves, while things go on;
+    // only rules that hold in any order are checked.
+    Racing,
 };
 
 class RealRun
@@ -477,7 +482,7 @@ public:
             return;
         }
         while (m_ticking)
-            QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
+            QCoreApplication::processEvents();
         try {
             root->take();
         } catch (...) {
@@ -497,14 +502,14 @@ private:
         bool ended = false;
     };
 
-    // In a race, the second thread; it must be gone before the scopes are.
+    // In a race, the other threads; they must be gone before the scopes are.
     class Canceller
     {
     public:
         explicit Canceller(RealRun &run)
         {
-            if (run.m_mode == Mode::Racing)
-                m_thread = std::thread([this, &run] { work(run); });
+            for (quint32 number = 1; run.m_mode == Mode::Racing && number <= Threads; ++number)
+                m_threads.emplace_back([this, &run, number] { work(run, number); });
         }
         ~Canceller() { stop(); }
         Canceller(const Canceller &) = delete;
@@ -512,24 +517,25 @@ private:
         void stop()
         {
             m_stop = true;
-            if (m_thread.joinable())
-                m_thread.join();
+            for (std::thread &thread : m_threads) {
+                if (thread.joinable())
+                    thread.join();
+            }
         }
 
     private:
-        void work(RealRun &run)
+        static constexpr quint32 Threads = 2;
+        void work(RealRun &run, quint32 number)
         {
-            QRandomGenerator random(run.m_program.seed + 1);
+            QRandomGenerator random(run.m_program.seed + number);
             const int cancels = 1 + int(random.bounded(4));
             for (int i = 0; i < cancels && !m_stop; ++i) {
-                std::atomic<quint32> left{random.bounded(1U << random.bounded(14))};
-                while (left.load(std::memory_order_relaxed) > 0)
-                    left.fetch_sub(1, std::memory_order_relaxed);
+                linger(random);
                 run.cancelFromAfar(int(random.bounded(run.m_program.scopes)));
             }
         }
         std::atomic<bool> m_stop{false};
-        std::thread m_thread;
+        std::vector<std::thread> m_threads;
     };
 
     struct Actor
@@ -608,6 +614,14 @@ private:
 
     // --- operations that never wait
 
+    // A time that never comes, or in a race one that does: at once, in the middle, or after the program.
+    std::chrono::nanoseconds far()
+    {
+        if (m_mode == Mode::Exact)
+            return 1h;
+        return std::chrono::nanoseconds(m_times.bounded(1U << m_times.bounded(22)));
+    }
+
     CancelScope *face(int id)
     {
         if (CancelScope *scope = m_faces[std::size_t(id)])
@@ -663,7 +677,7 @@ private:
             scope->setDeadline(Clock::now() - 1s);
             break;
         case Do::DeadlineFar:
-            scope->setDeadline(Clock::now() + 1h);
+            scope->setDeadline(Clock::now() + far());
             break;
         default:
             break;
@@ -774,14 +788,14 @@ private:
                 outcome = co_await moveOnAfter(0ms, body) ? "ran" : "cancelled";
                 break;
             case Entry::MoveOnFar:
-                outcome = co_await moveOnAfter(1h, body) ? "ran" : "cancelled";
+                outcome = co_await moveOnAfter(far(), body) ? "ran" : "cancelled";
                 break;
             case Entry::FailZero:
                 co_await failAfter(0ms, body);
                 outcome = "returned";
                 break;
             case Entry::FailFar:
-                co_await failAfter(1h, body);
+                co_await failAfter(far(), body);
                 outcome = "returned";
                 break;
             case Entry::ShieldedCall:
@@ -933,13 +947,14 @@ private:
     }
 
     static constexpr int IdleTurns = 200;
-    static constexpr qint64 PatienceMs = 10000; // the other thread may stand still in the middle of waking the loop
+    static constexpr qint64 PatienceMs = 10000; // another thread may stand still in the middle of waking the loop
 
     const Program m_program; // tasks refer to it, also those that a hung program leaves behind
+    QRandomGenerator m_times{m_program.seed};
     const Mode m_mode;
     std::vector<Gate> m_gates;
     std::vector<std::unique_ptr<CancelScope>> m_scopes;
-    std::mutex m_groupMutex; // of m_groups against the second thread, which only reads
+    std::mutex m_groupMutex; // of m_groups against the other threads, which only read
     std::vector<std::optional<TaskGroup>> m_groups;
     std::vector<CancelScope *> m_faces; // those that are there for as long as the program, or are entered now
     std::vector<int> m_children;
@@ -1626,16 +1641,6 @@ private:
     Watchdog m_watchdog;
 };
 
-int scaled(int rounds)
-{
-    static const double scale = [] {
-        bool ok = false;
-        const double asked = qEnvironmentVariable("QMICROIO_STRESS_SCALE").toDouble(&ok);
-        return ok ? std::max(asked, 0.01) : 1.0;
-    }();
-    return std::max(10, int(rounds * scale));
-}
-
 QByteArray firstProblem(Mode mode, int programs)
 {
     Checker checker(mode);
@@ -1687,7 +1692,7 @@ private Q_SLOTS:
         QVERIFY2(problem.isEmpty(), shown(problem));
     }
 
-    // B45, B46, B56, B89, B94, B97
+    // B45, B46, B56, B60, B61, B89, B94, B97
     void whateverTheMomentOfACancelTheRulesHold()
     {
         const QByteArray problem = firstProblem(Mode::Racing, scaled(4000));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../servicetesting.h"
+#include "../stresstesting.h"
 
 #include <qmicroio/loopservicethread.h>
 
@@ -15,6 +16,7 @@
 #include <thread>
 
 using namespace QMicroIO;
+using namespace StressTesting;
 using namespace ServiceTesting;
 using namespace std::chrono_literals;
 
@@ -28,14 +30,6 @@ using namespace std::chrono_literals;
 #endif
 
 namespace {
-
-// `full` times QMICROIO_STRESS_SCALE, and at least one.
-int scaled(int full)
-{
-    bool ok = false;
-    const double scale = qEnvironmentVariable("QMICROIO_STRESS_SCALE").toDouble(&ok);
-    return std::max(1, int(full * (ok ? std::max(scale, 0.01) : 1.0)));
-}
 
 qsizetype entries(const char *folder)
 {
@@ -111,7 +105,7 @@ private Q_SLOTS:
     // B32
     void stopRightAfterStartAlwaysEnds()
     {
-        const int rounds = scaled(10'000);
+        const int rounds = scaled(10'000, 1);
         qInfo("%d services", rounds);
         QElapsedTimer clock;
         clock.start();
@@ -132,7 +126,7 @@ private Q_SLOTS:
 
     void usedAndDestroyedServicesLeaveNothingBehind()
     {
-        const int services = scaled(1'000);
+        const int services = scaled(1'000, 1);
         // What is made once and kept: caches of the C library, of Qt and of ours.
         for (int i = 0; i < std::max(100, services / 4); ++i)
             QVERIFY(useOnce(i));
@@ -155,7 +149,7 @@ private Q_SLOTS:
     void callsAcceptedWhileTheLoopEndsRunOrFail()
     {
         constexpr int Callers = 4;
-        const int rounds = scaled(1'000);
+        const int rounds = scaled(1'000, 1);
         std::unique_ptr<LoopServiceThread> service;
         std::atomic<qint64> soonAccepted = 0;
         std::atomic<qint64> soonRan = 0;

@@ -584,7 +584,7 @@ public:
     {
         if (takesUnderLock()) {
             if (m_incoming.isEmpty())
-                admitParked(1);
+                admitParked(true);
             return !m_incoming.isEmpty();
         }
         if (!m_taken.isEmpty())
@@ -639,7 +639,7 @@ public:
     std::size_t available()
     {
         if (m_incoming.size() == m_reserved)
-            admitParked(1);
+            admitParked(true);
         return m_incoming.size() - std::size_t(m_reserved);
     }
     // For a receive of a work channel that owns an item; when moving it throws, it still does.
@@ -696,7 +696,7 @@ private:
     void afterTaking()
     {
         if (m_options.capacity > 0)
-            admitParked(0);
+            admitParked(false);
         offerOn();
     }
     Q_NEVER_INLINE Sent sendLooking(T &item, const SendEnd &end, Hold &hold)
@@ -726,13 +726,14 @@ private:
         hold.release();
         return Sent::Yes;
     }
-    // Moves the items of sends that wait into the queue, as far as there is room; `beyond` more than that, for a receiver that
-    // takes them now.
-    void admitParked(std::size_t beyond)
+    // Moves the items of sends that wait into the queue, as far as there is room. A rendezvous has room for the receiver that
+    // takes the item now.
+    void admitParked(bool isTaking)
     {
         if (m_options.capacity < 0)
             return;
-        const std::size_t room = std::max(std::size_t(m_options.capacity), std::size_t(m_reserved) + beyond);
+        const std::size_t room =
+            m_options.capacity > 0 ? std::size_t(m_options.capacity) : std::size_t(m_reserved) + (isTaking ? 1 : 0);
         while (ParkedSend *send = firstParkedSend()) {
             if (m_incoming.size() >= room)
                 return;

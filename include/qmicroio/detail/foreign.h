@@ -115,10 +115,14 @@ public:
             task().throwCancelled(); // nothing would ever resume us
         m_state = std::make_shared<BridgeState<T>>(task().loop().seam());
         BridgeState<T>::run(std::move(m_awaited), m_state);
-        return m_state->isDone();
+        return m_state->isDone() && !task().loop().sliceIsOver();
     }
     void await_suspend(std::coroutine_handle<> leaf)
     {
+        if (m_state->isDone()) {
+            letOthersGoOn(leaf);
+            return;
+        }
         m_state->listener = this;
         park(leaf);
     }
@@ -174,10 +178,14 @@ public:
         if (!finished && task().isCancelled())
             m_future.cancel(); // as if the cancellation had come during the wait
         throwIfCancelled();
-        return finished;
+        return finished && !task().loop().sliceIsOver();
     }
     void await_suspend(std::coroutine_handle<> leaf)
     {
+        if (m_future.isFinished()) {
+            letOthersGoOn(leaf);
+            return;
+        }
         m_watcher.reset(new QFutureWatcher<T>);
         QObject::connect(m_watcher.get(), &QFutureWatcherBase::finished, m_watcher.get(), [this] { end(); });
         // A failing promise is first cancelled and finished right after: give it that moment to bring its exception.

@@ -170,6 +170,13 @@ public:
     void resumeNow(ReadyNode &node) { node.resumeFromLoop(); } // for code that a turn runs
     void addTimer(TimerNode &node, TimePoint when);
     void removeTimer(TimerNode &node) noexcept { m_timers.remove(node); }
+    // For code that looks at the clock between two turns, in a task that computes for long.
+    void fireDueTimers()
+    {
+        if (!m_timers.isEmpty() && m_timers.next() <= now())
+            fireTimers(now());
+    }
+    std::size_t timerCount() const { return m_timers.size(); }
 
     // Runs `prepare` and then the first turn, without a way through the event dispatcher.
     template<class Prepare>
@@ -192,6 +199,7 @@ public:
 
     // Once ending, every wait on this loop throws Cancelled, whatever shields say.
     bool isEnding() const { return m_ending; }
+    TimePoint endingSince() const { return m_endingSince; } // once it is ending
     // Refuses new work, runs what was accepted, cancels the tasks that are left and tells the observers. Idempotent.
     void close();
 
@@ -261,12 +269,17 @@ private:
     bool m_watching = false;
     bool m_closing = false;
     bool m_ending = false;
+    TimePoint m_endingSince{};
     bool m_closed = false;
     LoopTask *m_firstTask = nullptr;
     LoopTask *m_running = nullptr;
     LoopGroup *m_firstGroup = nullptr;
     std::vector<std::weak_ptr<LoopObserver>> m_observers;
 };
+
+// For those who wait in QEventLoop::processEvents() for something that a posted event may bring: without GLib, Qt's dispatcher
+// sends posted events first and then sleeps, until it is woken, although there was something to do.
+QMICROIO_EXPORT void wakeDispatcher();
 
 // A loop as others may know it: its seam may be asked as long as it is there.
 struct KnownLoop

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <qmicroio/detail/frame.h>
+#include <qmicroio/detail/locals.h>
 #include <qmicroio/detail/loop.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/export.h>
@@ -89,6 +90,8 @@ public:
     void leave() noexcept;
     bool wasEntered() const { return m_entered; }
     bool isInside() const { return m_loop != nullptr; }
+    // Any thread. LogicError, which names the call, when the scope is inside a loop of another thread.
+    void requireOwnThread(const char *call) const;
     Loop *loop() const { return m_loop; }
     ScopeState *parent() const { return m_parent; }
     bool isEffective() const { return m_effective; }
@@ -102,6 +105,7 @@ public:
         return scope ? scope->info() : nullptr;
     }
     const ScopeState *effectiveScope() const;
+    const ScopeState &outermost() const noexcept;
     // The scopes from here out to `outermost`, as a Cancelled keeps them.
     quint64 pathTo(const ScopeState &outermost) const noexcept;
 
@@ -141,7 +145,7 @@ private:
     bool m_shielded = false;
     bool m_forced = false;
     std::atomic<CancelInfo *> m_info{nullptr};
-    std::mutex m_seamMutex; // a canceller in another thread against enter() and leave()
+    mutable std::mutex m_seamMutex; // a canceller in another thread against enter() and leave()
     std::shared_ptr<Seam> m_seam;
     Loop *m_loop = nullptr;
     ScopeState *m_parent = nullptr;
@@ -209,10 +213,13 @@ public:
     Waiter *parked() const { return m_parked; }
     QString name() const final;
     void setName(const QString &name) noexcept; // without memory for it the task goes without
+    // The task-local values that it sees; at first those of whoever made it.
+    LocalsRef &locals() { return m_locals; }
     virtual GroupState *group() const { return nullptr; }
 
     bool isCancelled() const
     {
+        m_askedCancel = true;
         m_loop->applyRechecks();
         return (m_scope && m_scope->isEffective()) || m_loop->isEnding();
     }
@@ -270,6 +277,22 @@ public:
     std::source_location site() const final;
     QString describe() const final;
 
+    // What it did since somebody last looked: let others run, and asked whether it is cancelled.
+    struct Doings
+    {
+        bool yielded = false;
+        bool askedCancel = false;
+    };
+    Doings exchangeDoings(Doings doings) noexcept
+    {
+        const Doings before{m_yielded, m_askedCancel};
+        m_yielded = doings.yielded;
+        m_askedCancel = doings.askedCancel;
+        return before;
+    }
+    // Reports every suspension to stepWatcher.
+    void setWatched(bool watched) noexcept { m_isWatched = watched; }
+
 protected:
     // Runs the first frame; the default expects transferTo() to have been called before.
     virtual void begin() { }
@@ -303,6 +326,7 @@ private:
     };
     Rare *rare() noexcept; // null without memory
     std::unique_ptr<Rare> m_rare;
+    LocalsRef m_locals;
     TimePoint m_since;
     std::chrono::nanoseconds m_busy{};
     quint32 m_polls = 0;
@@ -313,7 +337,53 @@ private:
     bool m_onStack = false;
     bool m_throwsNext = false;
     bool m_beginErrorLost = false; // there was no memory to keep it
+    // One byte: a task is no larger for what only tests ask.
+    bool m_isWatched : 1 = false;
+    bool m_yielded : 1 = false;
+    mutable bool m_askedCancel : 1 = false;
 };
+
+// The task-local values of the task that runs here, or of the one that called the function that runs here.
+QMICROIO_EXPORT LocalsRef currentLocals() noexcept;
+// LogicError where neither is.
+QMICROIO_EXPORT void setLocal(quint64 key, std::shared_ptr<const void> value);
+
+// While it lives, a function that is no task sees these values.
+class QMICROIO_EXPORT CallLocals
+{
+public:
+    explicit CallLocals(LocalsRef locals) noexcept;
+    ~CallLocals();
+    CallLocals(const CallLocals &) = delete;
+    CallLocals &operator=(const CallLocals &) = delete;
+
+private:
+    LocalsRef m_locals;
+    LocalsRef *m_outer;
+};
+
+// Puts the values back that were there before, for a function that runs inside its caller.
+class QMICROIO_EXPORT KeptLocals
+{
+public:
+    KeptLocals() noexcept;
+    ~KeptLocals();
+    KeptLocals(const KeptLocals &) = delete;
+    KeptLocals &operator=(const KeptLocals &) = delete;
+
+private:
+    LocalsRef m_before;
+};
+// Told of each suspension of the tasks that setWatched() was called for, on their thread.
+class StepWatcher
+{
+public:
+    virtual void suspended(TaskContext &task) = 0;
+
+protected:
+    ~StepWatcher() = default;
+};
+QMICROIO_EXPORT extern std::atomic<StepWatcher *> stepWatcher;
 
 template<class F>
 TaskContext *ScopeState::findTask(F fn)
@@ -360,6 +430,12 @@ protected:
     {
         m_task.suspendAt(leaf);
         m_task.m_parked = this;
+    }
+    // Nothing to wait for, but the task has kept its turn for long: it goes on in the next one.
+    void letOthersGoOn(std::coroutine_handle<> leaf)
+    {
+        m_task.suspendAt(leaf);
+        m_task.loop().makeReady(m_task);
     }
     // Loop thread: the wait is over; the task goes on in the next turn.
     void wake()

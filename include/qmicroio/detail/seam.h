@@ -230,6 +230,7 @@ public:
     void postRecheck(Recheckable &scope);
 
     bool isOpen(From from = From::Anyone);
+    bool hasIncoming(); // work that the loop has not taken yet
     void open(); // to everyone
     void narrow(Admit whom); // never widens: a late stop() cannot open a loop that has ended
 
@@ -355,12 +356,15 @@ class QMICROIO_EXPORT Gate
 {
 public:
     void open() noexcept;
-    // Spins for `spin`, then sleeps; false when the deadline passed first.
-    bool wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin = {});
+    enum class Counts { AsNow, AsSystem };
+    // Spins for `spin`, then sleeps; false when the deadline passed first. It counts by the clock of now() or, whatever
+    // a test does to that, by the system's.
+    bool wait(QDeadlineTimer deadline, std::chrono::nanoseconds spin = {}, Counts counts = Counts::AsNow);
     bool isOpen() const noexcept { return m_state.load(std::memory_order_acquire) == Open; }
 
 private:
     enum State { Shut, Sleeping, Open };
+    bool sleepByHook(ClockHook &clock, TimePoint until, bool &clockIsGone);
     std::atomic<int> m_state{Shut};
     QSemaphore m_opened;
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace Lock {
-    // snippet: turns
-    void turns()
-    {
-        clicks();
-    }
-    // end of snippet
+// Trap 1
+// snippet: turns
+void turns()
+{
+    clicks();
 }
+// end of snippet
+} // namespace Lock

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <QtCore/QRegularExpression>
+#include <QtCore/QStringList>
+
+namespace LogPipeline {
+
+struct Options
+{
+    QStringList files;
+    QString database;
+    QRegularExpression match;
+    qsizetype capacity = 16; // chunks between two stages
+    int batch = 64; // selections of one transaction
+    bool once = false;
+    bool acknowledge = false;
+    bool progress = false;
+};
+
+/// Ends the program when it is told to (--help) or the command line is wrong (exit code 2).
+Options parseOptions(const QStringList &arguments);
+
+} // namespace LogPipeline
