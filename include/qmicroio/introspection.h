@@ -98,7 +98,7 @@ struct QMICROIO_EXPORT ProgramStatus
 /// Thread:   any.
 /// Blocks:   as taskTree(), for loops that do not answer.
 /// Lifetime: a copy that refers to nothing. An object that is destroyed meanwhile is in it, or is not.
-/// Cost:     a microsecond for each object and task. Being listed costs an object two short locks in its life.
+/// Cost:     linear in the objects and tasks. Being listed costs an object two short locks in its life.
 /// Source:   the resources of tokio's console.
 QMICROIO_EXPORT ProgramStatus programStatus(QDeadlineTimer deadline = QDeadlineTimer(100));
 

@@ -29,7 +29,7 @@ class MonitorFeed;
 //           elsewhere. The last state is always delivered.
 // Order:    oldest first; rows never move.
 // Cost:     one thread for all models asks the program, and less often than `rate` where asking takes long: a fifth of its
-//           time at most. Applying costs the GUI about 0.2 us a row.
+//           time at most. Applying is linear in the rows.
 
 /// A row for each service: the ServiceThreads of the program, made before the model or later.
 class QMICROIO_EXPORT ServiceModel : public QAbstractListModel
