@@ -619,6 +619,7 @@ bool ReceiveAwaiterBase::abort() noexcept
 {
     task().loop().forget(*this);
     m_inTurn = false;
+    m_channel->m_waiter = nullptr; // from here on it stands in nobody's way, though it has not gone on yet
     const std::lock_guard lock(m_channel->m_mutex);
     m_channel->m_parked = false;
     return true;
