@@ -423,6 +423,10 @@ void Loop::aboutToBlock()
         if (m_seam->stopWatching())
             m_seam->wakeSelf();
     }
+    if (m_seam->takeMissedWake())
+        turn();
+    if (m_closed)
+        return;
     if (m_depth > 0) {
         arm();
         if (hasWork())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/detail/seam.h>
 
+#include <QtCore/QAbstractEventDispatcher>
 #include <QtCore/QCoreApplication>
 #include <QtCore/QEvent>
 #include <QtCore/QStringList>
@@ -317,11 +318,18 @@ int Seam::wakeEventType()
     return type;
 }
 
-void Seam::postWake()
+void Seam::postWake() noexcept
 {
     const std::lock_guard lock(m_receiverMutex);
-    if (m_receiver)
+    if (!m_receiver)
+        return;
+    try {
         QCoreApplication::postEvent(m_receiver, new QEvent(QEvent::Type(wakeEventType())));
+    } catch (...) {
+        m_missedWake.store(true);
+        if (QAbstractEventDispatcher *dispatcher = QAbstractEventDispatcher::instance(m_receiver->thread()))
+            dispatcher->wakeUp();
+    }
 }
 
 bool Seam::take(WorkBatch &work, std::vector<Recheckable *> &rechecks)

@@ -244,6 +244,11 @@ public:
     void wakeSelf();
     bool hasRechecks() const noexcept { return m_hasRechecks.load(std::memory_order_acquire); }
     void takeRechecks(std::vector<Recheckable *> &rechecks);
+    // True: there was no memory for a wake-up, so that the loop was only stirred. It has to come at once.
+    bool takeMissedWake() noexcept
+    {
+        return Q_UNLIKELY(m_missedWake.load(std::memory_order_relaxed)) && m_missedWake.exchange(false);
+    }
     bool isOwnThread() const noexcept { return m_owner.load(std::memory_order_relaxed) == ownerToken(); }
 
     // Where the two sides of a blocking call run, -1 if unknown: on the same core neither may stay awake for the other.
@@ -296,7 +301,7 @@ private:
         if (wake)
             postWake();
     }
-    void postWake();
+    void postWake() noexcept; // what was accepted must reach the loop, with memory or without
 
     std::mutex m_mutex;
     WorkBatch m_incoming;
@@ -305,6 +310,7 @@ private:
     bool m_wakePosted = false;
     bool m_watching = false;
     std::atomic<bool> m_arrived{false};
+    std::atomic<bool> m_missedWake{false};
     alignas(CacheLine) std::atomic<bool> m_hasRechecks{false}; // read at every wait
     std::atomic<quint64> m_owner{0};
 
