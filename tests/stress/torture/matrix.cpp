@@ -128,6 +128,8 @@ struct World
         const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 200);
         while (std::chrono::steady_clock::now() < end) { }
     }
+    // The other side keeps it unanswered until it goes.
+    void giveToOther(const Handle &handle);
     void over(const QString &what)
     {
         outcome = what;
@@ -146,6 +148,10 @@ struct World
     std::optional<ChannelSender<int>> sender;
     std::unique_ptr<Registry> registry = std::make_unique<Registry>();
     std::optional<Handle> handle; // answered by nobody
+    std::weak_ptr<std::vector<Handle>> taken; // owned by the other side
+    std::optional<ChannelSender<int>> sendsToFull; // of a channel that is full and that the other side never empties
+    std::optional<ChannelReceiver<int>> full;
+    Mailbox<int> mailbox;
     Emitter *emitter = nullptr; // owned by the other side
     std::optional<QPromise<int>> promise;
     QFuture<int> future;
@@ -160,6 +166,14 @@ struct World
     QSemaphore done;
     QString outcome;
 };
+
+void World::giveToOther(const Handle &handle)
+{
+    other->callSoon([this, handle] {
+        if (const auto all = taken.lock())
+            all->push_back(handle);
+    });
+}
 
 World::~World()
 {
@@ -179,7 +193,12 @@ Task<> Other::runAsync()
     // Everything that is waited for, alive as long as this.
     const WorkGuard work = m_world.tracker.track();
     std::optional<ChannelSender<int>> sender = std::exchange(m_world.sender, {});
+    std::optional<ChannelReceiver<int>> full = std::exchange(m_world.full, {});
+    full->bind();
+    const auto closesMailbox = qScopeGuard([mailbox = m_world.mailbox] { mailbox.close(); });
     std::optional<Handle> handle = m_world.handle;
+    const auto taken = std::make_shared<std::vector<Handle>>();
+    m_world.taken = taken;
     std::optional<QPromise<int>> promise = std::exchange(m_world.promise, {});
     const auto emitter = std::make_unique<Emitter>();
     m_world.emitter = emitter.get();
@@ -196,9 +215,13 @@ Task<> Other::runAsync()
         break;
     case Way::Closed:
         sender->close();
+        full->close();
+        m_world.mailbox.close();
         break;
     case Way::Failed:
         sender->fail(std::make_exception_ptr(Error("torture")));
+        full->fail(std::make_exception_ptr(Error("torture")));
+        m_world.mailbox.fail(std::make_exception_ptr(Error("torture")));
         break;
     case Way::Destroyed:
         co_return;
@@ -355,20 +378,22 @@ std::vector<Row> makeRows()
         "receive", [](World &world) -> Task<> { co_await world.receiver->receive(); }, one("EndOfStream"), ofChannel);
     addTask("next", [](World &world) -> Task<> { co_await world.receiver->next(); }, one("value"),
             {{Way::Closed, one("value")}, {Way::Failed, one("its error")}, {Way::Destroyed, one("value")}});
+    const Outcomes broken = one("BrokenResourceError");
+    const std::map<Way, Outcomes> ofFullChannel{{Way::Closed, broken}, {Way::Failed, broken}, {Way::Destroyed, broken}};
+    addTask("send", [](World &world) -> Task<> { co_await world.sendsToFull->send(2); }, broken, ofFullChannel);
+    addTask(
+        "Mailbox::get", [](World &world) -> Task<> { co_await world.mailbox.get(); }, one("EndOfStream"), ofChannel);
     const Outcomes closed = one("ClosedResourceError");
     addTask("requestAsync",
             [](World &world) -> Task<> {
-                const auto send = [&world](Handle &handle) {
-                    world.other->callSoon([kept = handle] { static_cast<void>(kept); });
-                };
+                const auto send = [&world](Handle &handle) { world.giveToOther(handle); };
                 co_await world.registry->requestAsync(1, send);
             },
             {QStringLiteral("BrokenResourceError"), QStringLiteral("NotRunningError")},
-            {{Way::RegistryClosedBefore, closed},
-             {Way::RegistryClosedAfter, {QStringLiteral("ClosedResourceError"), QStringLiteral("BrokenResourceError")}},
-             {Way::ScopeCancelled, {QStringLiteral("Cancelled"), QStringLiteral("BrokenResourceError")}},
-             {Way::HomeStopped, {QStringLiteral("Cancelled"), QStringLiteral("BrokenResourceError")}},
-             {Way::Deadline, {QStringLiteral("Cancelled"), QStringLiteral("BrokenResourceError")}}});
+            {
+                {Way::RegistryClosedBefore, closed},
+                {Way::RegistryClosedAfter, closed},
+            });
     addTask("reply", [](World &world) -> Task<> { co_await world.handle->reply(); }, one("BrokenResourceError"),
             {{Way::RegistryClosedBefore, closed}, {Way::RegistryClosedAfter, closed}, {Way::Destroyed, closed}});
     addTask("QFuture", [](World &world) -> Task<> { co_await world.future; }, one("Cancelled"),
@@ -446,17 +471,22 @@ std::vector<Row> makeRows()
                  {Way::Returns, notHere("what was submitted keeps the service alive")},
                  {Way::Deadline, notHere("QFuture has no wait with a deadline")}});
     addBlocking(
-        "request",
+        "sendBlocking",
         [](World &world) {
-            world.registry->request(
-                1, [&world](Handle &handle) { world.other->callSoon([&world, kept = handle] { world.go.wait(); }); },
-                deadlineOf(world));
+            world.sendsToFull->sendBlocking(2, deadlineOf(world));
             return QString();
         },
-        {QStringLiteral("BrokenResourceError"), QStringLiteral("NotRunningError")},
-        {{Way::RegistryClosedBefore, closed},
-         {Way::RegistryClosedAfter, closed},
-         {Way::Destroyed, notHere("the registry must outlive its callers")}});
+        broken, ofFullChannel);
+    addBlocking("request",
+                [](World &world) {
+                    world.registry->request(
+                        1, [&world](Handle &handle) { world.giveToOther(handle); }, deadlineOf(world));
+                    return QString();
+                },
+                {QStringLiteral("BrokenResourceError"), QStringLiteral("NotRunningError")},
+                {{Way::RegistryClosedBefore, closed},
+                 {Way::RegistryClosedAfter, closed},
+                 {Way::Destroyed, notHere("the registry must outlive its callers")}});
     addBlocking(
         "ReplyHandle::wait",
         [](World &world) {
@@ -501,6 +531,10 @@ void prepare(World &world, const Row &row)
     Channel<int> channel = createChannel<int>({QStringLiteral("c"), LateSend::Drop});
     world.receiver.emplace(std::move(channel.receiver));
     world.sender.emplace(channel.sender);
+    Channel<int> full = createChannel<int>({QStringLiteral("full"), LateSend::Throw, 1});
+    full.sender.sendNowait(1);
+    world.full.emplace(std::move(full.receiver));
+    world.sendsToFull.emplace(std::move(full.sender));
     if (row.name == QStringLiteral("reply") || row.name == QStringLiteral("ReplyHandle::wait"))
         world.handle.emplace(world.registry->registerRequest(1));
     world.promise.emplace();
@@ -535,6 +569,8 @@ void beginWaiting(World &world, const Row &row, unsigned seed)
             }
         });
         world.begun.acquire();
+        if (seed % 2 == 0) // else the other side mostly goes first
+            std::this_thread::sleep_for(std::chrono::microseconds(world.random() % 1500));
         return;
     }
     const auto wait = [&world, &row]() -> Task<> {
