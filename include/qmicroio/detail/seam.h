@@ -206,12 +206,22 @@ public:
         using Stored = std::decay_t<Work>;
         if constexpr (std::is_nothrow_constructible_v<Stored, Work &&> && sizeof(Stored) <= 256
                       && alignof(Stored) <= alignof(std::max_align_t)) {
-            std::unique_lock lock(m_mutex);
-            if (!admits(from))
-                return false;
-            m_incoming.push(std::forward<Work>(work));
-            arrived(lock);
-            return true;
+            for (;;) {
+                std::unique_lock lock(m_mutex);
+                if (!admits(from))
+                    return false;
+                try {
+                    m_incoming.push(std::forward<Work>(work)); // throws before it moves
+                } catch (const std::bad_alloc &) {
+                    if (from == From::Anyone)
+                        throw;
+                    lock.unlock();
+                    waitForMemory(); // without this wake-up somebody would wait for ever
+                    continue;
+                }
+                arrived(lock);
+                return true;
+            }
         } else {
             if (!isOpen(from))
                 return false;
@@ -286,6 +296,7 @@ public:
 
 private:
     static quint64 ownerToken() noexcept;
+    static void waitForMemory();
     bool admits(From from) const
     {
         if (m_admit == Admit::Everyone)
