@@ -436,7 +436,7 @@ bool ChannelBase::waitAtGate(ParkedSend &send, Gate &gate, QDeadlineTimer deadli
     try {
         std::optional<WaitEdge> edge;
         if (receiver && !deadline.hasExpired())
-            edge.emplace(receiver->thread(), "sendBlocking()");
+            edge.emplace(receiver->thread(), "sendBlocking()", gate);
         if (gate.wait(deadline, wakeUpTime()))
             return true;
     } catch (...) {

@@ -174,6 +174,7 @@ void LoopServiceThread::runService()
     detail::Loop loop(m_seam, detail::Loop::Owner::Service);
     m_context.store(loop.context(), std::memory_order_release);
     m_group->open(loop, nullptr, nullptr);
+    loop.setStop([this] { stop(QStringLiteral("the QCoreApplication was destroyed")); });
 
     bool mainCancelled = false;
     m_mainScope->kind = detail::ScopeKind::Task;

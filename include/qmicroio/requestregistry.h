@@ -378,7 +378,8 @@ public:
             m_token->wentElsewhere.store(true, std::memory_order_relaxed);
     }
 
-    /// Answers. False: it was answered, failed, timed out or cancelled before. Thread: any.
+    /// Answers. False: it was answered, failed, timed out or cancelled before. Thread: any. What moving the value into the request
+    /// throws, the waiter gets.
     bool resolve(Value value) { return token().entry->resolve(std::move(value)); }
     /// Answers with an error, which the waiter gets with its own type. Fails: std::invalid_argument for null.
     bool fail(std::exception_ptr error)
@@ -489,6 +490,7 @@ public:
             close();
     }
     /// Fails everything that is pending now; how many that were. The registry stays usable. Fails: std::invalid_argument for null.
+    /// Strong for std::bad_alloc: all are still pending.
     int failAll(std::exception_ptr error)
     {
         detail::requireError(error, "RequestRegistry::failAll()");
