@@ -28,8 +28,8 @@ namespace {
 class MainChild final : public ChildBase
 {
 public:
-    MainChild(std::shared_ptr<GroupState> group, ScopeRef scope, std::function<Task<>()> fn)
-        : ChildBase(std::move(group), scope.get())
+    MainChild(const std::shared_ptr<GroupState> &group, ScopeRef scope, std::function<Task<>()> fn)
+        : ChildBase(group, scope.get())
         , m_scope(std::move(scope))
         , m_fn(std::move(fn))
     {

@@ -224,8 +224,8 @@ template<class F, class R>
 class SubmittedChild final : public ChildBase
 {
 public:
-    SubmittedChild(std::shared_ptr<GroupState> group, ScopeRef scope, Submission<F, R> &&submission)
-        : ChildBase(std::move(group), scope.get())
+    SubmittedChild(const std::shared_ptr<GroupState> &group, ScopeRef scope, Submission<F, R> &&submission)
+        : ChildBase(group, scope.get())
         , m_scope(std::move(scope))
         , m_submission(std::move(submission))
     {
