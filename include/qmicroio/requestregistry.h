@@ -284,10 +284,9 @@ public:
     }
     bool await_ready() const
     {
-        if (task().isCancelled()) {
-            m_entry->abandon();
+        // An answer that was accepted is delivered, also in a cancelled scope; the next wait throws.
+        if (task().isCancelled() && m_entry->abandon())
             task().throwCancelled();
-        }
         return false;
     }
     bool await_suspend(std::coroutine_handle<> leaf)
