@@ -451,7 +451,7 @@ bool ChannelBase::waitAtGate(ParkedSend &send, Gate &gate, QDeadlineTimer deadli
     try {
         std::optional<WaitEdge> edge;
         if (receiver && !deadline.hasExpired())
-            edge.emplace(receiver->thread(), "sendBlocking()");
+            edge.emplace(receiver->thread(), "sendBlocking()", gate);
         if (gate.wait(deadline, wakeUpTime()))
             return true;
     } catch (...) {
@@ -634,6 +634,7 @@ bool ReceiveAwaiterBase::abort() noexcept
 {
     task().loop().forget(*this);
     m_inTurn = false;
+    m_channel->m_waiter = nullptr; // from here on it stands in nobody's way, though it has not gone on yet
     const std::lock_guard lock(m_channel->m_mutex);
     m_channel->m_parked = false;
     return true;

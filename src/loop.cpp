@@ -11,6 +11,7 @@
 #include <QtCore/QThread>
 
 #include <algorithm>
+#include <condition_variable>
 
 namespace QMicroIO::detail {
 
@@ -22,6 +23,8 @@ using namespace std::chrono_literals;
 constexpr auto Slice = 5ms;
 // How long busy-poll mode may keep the loop from looking at sockets and timers of others while calls keep coming.
 constexpr auto LongestWatch = 2ms;
+// How long the end of a QCoreApplication waits for services.
+constexpr auto LongestStop = 5s;
 
 constinit thread_local Loop *t_loop = nullptr;
 
@@ -49,7 +52,9 @@ thread_local ThreadLoop t_threadLoop;
 struct Registry
 {
     std::mutex mutex;
+    std::condition_variable changed;
     std::vector<KnownLoop> loops;
+    const QCoreApplication *application = nullptr; // whose end stops the services
 };
 
 // Leaked on purpose: loops may still end while static objects are being destroyed.
@@ -71,6 +76,48 @@ void removeFromRegistry(const std::shared_ptr<Seam> &seam)
     std::erase_if(registry().loops, [&](const KnownLoop &loop) {
         return !loop.seam.owner_before(seam) && !seam.owner_before(loop.seam);
     });
+    registry().changed.notify_all();
+}
+
+// Qt delivers no event to any thread once the QCoreApplication is gone: a service that still runs would never hear of its
+// stop. This runs while it is still there.
+void stopServiceLoops()
+{
+    std::vector<std::weak_ptr<Seam>> asked;
+    QStringList names;
+    for (const KnownLoop &loop : knownLoops()) {
+        const std::shared_ptr<Seam> seam = loop.isService ? loop.seam.lock() : nullptr;
+        const auto stop = [](Fate fate) {
+            if (fate == Fate::Run)
+                Loop::current()->stopOwner();
+        };
+        if (seam && seam->post(stop, Seam::From::Inside)) {
+            asked.push_back(seam);
+            names += loop.name;
+        }
+    }
+    if (!asked.empty()) {
+        qCWarning(lcService).noquote() << "the QCoreApplication is destroyed while services run; they are stopped:"
+                                       << names.join(QStringLiteral(", "));
+    }
+    std::unique_lock lock(registry().mutex);
+    registry().application = nullptr;
+    const auto isOver = [&asked] {
+        return std::none_of(asked.begin(), asked.end(), [](const std::weak_ptr<Seam> &seam) {
+            return std::any_of(registry().loops.begin(), registry().loops.end(), [&seam](const KnownLoop &loop) {
+                return !loop.seam.owner_before(seam) && !seam.owner_before(loop.seam);
+            });
+        });
+    };
+    if (!registry().changed.wait_for(lock, LongestStop, isOver))
+        qCCritical(lcService) << "not all of them have ended; what they wait for will not come any more";
+}
+
+void stopServicesWithApplication()
+{
+    const std::lock_guard lock(registry().mutex);
+    if (std::exchange(registry().application, QCoreApplication::instance()) != QCoreApplication::instance())
+        qAddPostRoutine(&stopServiceLoops);
 }
 
 void closeThreadLoop()
@@ -197,6 +244,8 @@ Loop::Loop(std::shared_ptr<Seam> seam, Owner owner)
     t_loop = this;
     m_seam->attach(m_receiver.get());
     addToRegistry({m_name, isService(), m_seam});
+    if (isService())
+        stopServicesWithApplication();
 }
 
 Loop::~Loop()
@@ -394,6 +443,10 @@ void Loop::aboutToBlock()
         if (m_seam->stopWatching())
             m_seam->wakeSelf();
     }
+    if (m_seam->takeMissedWake())
+        turn();
+    if (m_closed)
+        return;
     if (m_depth > 0) {
         arm();
         if (hasWork())
@@ -486,6 +539,11 @@ void Loop::close()
         clock->loopCloses(m_seam);
     removeFromRegistry(m_seam);
     m_seam->detach();
+}
+
+void Loop::setStop(std::function<void()> stop)
+{
+    m_stop = std::move(stop);
 }
 
 void Loop::addObserver(std::weak_ptr<LoopObserver> observer)

@@ -28,8 +28,8 @@ namespace {
 class MainChild final : public ChildBase
 {
 public:
-    MainChild(std::shared_ptr<GroupState> group, ScopeRef scope, std::function<Task<>()> fn)
-        : ChildBase(std::move(group), scope.get())
+    MainChild(const std::shared_ptr<GroupState> &group, ScopeRef scope, std::function<Task<>()> fn)
+        : ChildBase(group, scope.get())
         , m_scope(std::move(scope))
         , m_fn(std::move(fn))
     {
@@ -175,6 +175,7 @@ void LoopServiceThread::runService()
     detail::Loop loop(m_seam, detail::Loop::Owner::Service);
     m_context.store(loop.context(), std::memory_order_release);
     m_group->open(loop, nullptr, nullptr);
+    loop.setStop([this] { stop(QStringLiteral("the QCoreApplication was destroyed")); });
 
     bool mainCancelled = false;
     m_mainScope->kind = detail::ScopeKind::Task;

@@ -348,8 +348,10 @@ void TaskContext::resumeFromLoop()
         m_next.resume();
     }
     m_loop->setRunning(outer, std::source_location());
-    if (Q_UNLIKELY(weight > 0))
-        m_busy += (Clock::now() - resumedAt) * weight;
+    if (Q_UNLIKELY(weight > 0) && !m_done) {
+        if (Rare *kept = rare())
+            kept->busy += (Clock::now() - resumedAt) * weight;
+    }
     if (m_done) {
         finished(); // still on the stack: the locals' destructors and those who are told run user code
         return;

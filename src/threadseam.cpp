@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/detail/seam.h>
 
+#include <QtCore/QAbstractEventDispatcher>
 #include <QtCore/QCoreApplication>
 #include <QtCore/QEvent>
 #include <QtCore/QStringList>
@@ -253,13 +254,27 @@ QString Seam::blocksFor() const
 
 void Seam::postRecheck(Recheckable &scope)
 {
-    std::unique_lock lock(m_mutex);
-    if (m_admit == Admit::Nobody)
-        return; // every wait of that loop has already been told that it ends
-    m_rechecks.push_back(&scope);
-    scope.ref();
-    m_hasRechecks.store(true, std::memory_order_release);
-    arrived(lock);
+    for (;;) {
+        std::unique_lock lock(m_mutex);
+        if (m_admit == Admit::Nobody)
+            return; // every wait of that loop has already been told that it ends
+        try {
+            m_rechecks.push_back(&scope);
+        } catch (const std::bad_alloc &) {
+            lock.unlock();
+            waitForMemory(); // a cancellation is asked for once only
+            continue;
+        }
+        scope.ref();
+        m_hasRechecks.store(true, std::memory_order_release);
+        arrived(lock);
+        return;
+    }
+}
+
+void Seam::waitForMemory()
+{
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 quint64 Seam::calls()
@@ -323,11 +338,18 @@ int Seam::wakeEventType()
     return type;
 }
 
-void Seam::postWake()
+void Seam::postWake() noexcept
 {
     const std::lock_guard lock(m_receiverMutex);
-    if (m_receiver)
+    if (!m_receiver)
+        return;
+    try {
         QCoreApplication::postEvent(m_receiver, new QEvent(QEvent::Type(wakeEventType())));
+    } catch (...) {
+        m_missedWake.store(true);
+        if (QAbstractEventDispatcher *dispatcher = QAbstractEventDispatcher::instance(m_receiver->thread()))
+            dispatcher->wakeUp();
+    }
 }
 
 bool Seam::take(WorkBatch &work, std::vector<Recheckable *> &rechecks)

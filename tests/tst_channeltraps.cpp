@@ -114,6 +114,30 @@ private Q_SLOTS:
         workReceiver.close();
     }
 
+    // Trap 23; B141
+    void trap23ACancelledReceiveLeavesTheItemToOthersBeforeItGoesOn()
+    {
+        auto [sender, receiver] = createChannel<int>();
+        std::vector<int> drained;
+        int received = 0;
+        auto body = [&](TaskGroup &group) -> Task<> {
+            CancelScope scope;
+            auto wait = [&]() -> Task<> { co_await receiver.receive(); };
+            auto inScope = [&]() -> Task<> { co_await scope.run(wait); };
+            group.startSoon(inScope);
+            co_await settle();
+            scope.cancel();
+            sender.sendNowait(1);
+            drained = receiver.drainNowait();
+            sender.sendNowait(2);
+            received = co_await receiver.receive();
+        };
+        run(withTaskGroup(body));
+        QCOMPARE(drained, (std::vector<int>{1}));
+        QCOMPARE(received, 2);
+        sender.close();
+    }
+
     // Trap 24; B153
     void trap24WhatAWaiterWasWokenForIsNotStolen()
     {

@@ -1669,37 +1669,6 @@ private Q_SLOTS:
         QCOMPARE(service.state(), State::Ready);
     }
 
-    // On the service's own core neither the caller nor the loop may stay awake for the other, however long busy-poll mode
-    // would have them watch.
-    void nobodySpinsWhereTheOtherOneNeedsTheCore()
-    {
-        cpu_set_t before;
-        QCOMPARE(sched_getaffinity(0, sizeof before, &before), 0);
-        int core = 0;
-        while (!CPU_ISSET(core, &before))
-            ++core;
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(core, &one);
-        QCOMPARE(sched_setaffinity(0, sizeof one, &one), 0); // the service's thread inherits it
-        const auto back = qScopeGuard([&] { sched_setaffinity(0, sizeof before, &before); });
-        Running service;
-        service.setBusyPoll(500ms);
-        const auto cpuTime = [] {
-            timespec time{};
-            clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-            return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-        };
-        constexpr int Calls = 50;
-        for (int i = 0; i < 3; ++i)
-            service.callSync([] { }); // both sides learn where the other one runs
-        const auto begin = cpuTime();
-        for (int i = 0; i < Calls; ++i)
-            service.callSync([] { });
-        const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(cpuTime() - begin);
-        QVERIFY2(spent < Calls * 1ms, qPrintable(QStringLiteral("%1 us for %2 calls").arg(spent.count()).arg(Calls)));
-    }
-
     void objectsMadeOnTheLoopLiveThere()
     {
         Running service;

@@ -37,12 +37,16 @@ void tst_recorder::itWritesDownTheLifeOfAService()
         co_await sleep(1500ms);
         service.stop(QStringLiteral("enough"));
         service.join();
-        // Who started and stopped it is left to chance only in the first and the last lines.
-        recorder.compare({QStringLiteral("0 ms printer: state Starting"), QStringLiteral("0 ms printer: state Ready"),
-                          QStringLiteral("0 ms printer: ready"), QStringLiteral("1500 ms printer: state Stopping"),
-                          QStringLiteral("1500 ms printer scope: closed: enough"),
-                          QStringLiteral("1500 ms printer: state Stopped"), QStringLiteral("1500 ms printer: stopped")},
-                         Recorder::Column::Time);
+        // The thread that stops it also tells of the scope, and the service may have ended by then.
+        QStringList lines = recorder.lines(Recorder::Column::Time);
+        QMICROIO_VERIFY(lines.removeOne(QStringLiteral("1500 ms printer scope: closed: enough")));
+        const QStringList life{QStringLiteral("0 ms printer: state Starting"),
+                               QStringLiteral("0 ms printer: state Ready"),
+                               QStringLiteral("0 ms printer: ready"),
+                               QStringLiteral("1500 ms printer: state Stopping"),
+                               QStringLiteral("1500 ms printer: state Stopped"),
+                               QStringLiteral("1500 ms printer: stopped")};
+        QMICROIO_COMPARE(lines, life);
         QMICROIO_VERIFY(recorder.lines().contains(QStringLiteral("1500 ms [printer] printer: stopped")));
     });
 }

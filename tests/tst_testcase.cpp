@@ -216,16 +216,22 @@ void tst_testcase::eachGuardFires_data()
     row("noCheckpoint",
         {QStringLiteral("it asked whether it is cancelled but never let others run"),
          QStringLiteral("mustfail.cpp(@)")});
-    row("leakedFrame",
-        {QStringLiteral("the test has left behind"), QStringLiteral("a coroutine frame, created at"),
-         QStringLiteral("mustfail.cpp:@")});
+    // Whether the coroutine's own line comes first or the line of its caller is the compiler's choice of inlining. Clang
+    // may give the frame of a call that it has inlined another line, or none.
+    const QString frameCreated = QStringLiteral("a coroutine frame, created at mustfail");
+#if defined(Q_CC_CLANG)
+    const QString creator = frameCreated;
+#else
+    const QString creator = QStringLiteral("mustfail.cpp:@ (mustfail::");
+#endif
+    row("leakedFrame", {QStringLiteral("the test has left behind"), frameCreated, creator});
     row("leakedTask",
         {QStringLiteral("service forgotten runs, created at mustfail.cpp:@"),
          QStringLiteral("on forgotten: waits for nothing but cancellation at mustfail.cpp:")});
     row("leakedRequest", {QStringLiteral("request 42 is pending, created at mustfail.cpp:@")});
     row("leakedCall", {QStringLiteral("calls to busy that its loop has not taken")});
     row("interruptedOperationLeaks",
-        {QStringLiteral("cancelled at suspension 1, the operation has left behind"), QStringLiteral("mustfail.cpp:@")});
+        {QStringLiteral("cancelled at suspension 1, the operation has left behind"), frameCreated, creator});
 }
 
 void tst_testcase::eachGuardFires()

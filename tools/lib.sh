@@ -47,6 +47,7 @@ packages_of() {
     check) echo git python3 clang-format-19 clang-tidy-19 ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
     verify) echo spin gcc libc6-dev ;;
+    valgrind) echo valgrind ;;
     *)
         echo "packages_of: no package set named $1" >&2
         return 1

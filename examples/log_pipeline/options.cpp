@@ -12,7 +12,7 @@ namespace {
 [[noreturn]] void wrongUse(const QString &text)
 {
     std::fprintf(stderr, "log_pipeline: %s; see log_pipeline --help\n", qPrintable(text));
-    std::exit(2);
+    std::exit(2); // NOLINT(concurrency-mt-unsafe): there is one thread yet
 }
 
 int number(const QCommandLineParser &parser, const QString &name)

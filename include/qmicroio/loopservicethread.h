@@ -224,8 +224,8 @@ template<class F, class R>
 class SubmittedChild final : public ChildBase
 {
 public:
-    SubmittedChild(std::shared_ptr<GroupState> group, ScopeRef scope, Submission<F, R> &&submission)
-        : ChildBase(std::move(group), scope.get())
+    SubmittedChild(const std::shared_ptr<GroupState> &group, ScopeRef scope, Submission<F, R> &&submission)
+        : ChildBase(group, scope.get())
         , m_scope(std::move(scope))
         , m_submission(std::move(submission))
     {
@@ -403,7 +403,8 @@ public:
     /// Runs fn() on the loop, soon. What leaves fn is logged as critical; the loop goes on.
     ///
     /// Thread: any. Suspends: never. Order: calls of one thread run in the order of the calls.
-    /// Fails: NotRunningError before start(), after the end and, from other threads, once stop() was called.
+    /// Fails: NotRunningError before start(), after the end and, from other threads, once stop() was called. Strong: whatever it
+    ///        throws, fn is not called.
     /// Cost: no allocation in a steady state for functions of up to 256 bytes whose move cannot throw; one posted event a batch.
     template<class F>
     void callSoon(F fn)
@@ -421,7 +422,7 @@ public:
     /// Lifetime: with a deadline fn may still run after the call has ended (only if it had begun by then): what it refers to must
     ///           live as long.
     /// Fails: TimeoutError; NotRunningError as callSoon(), and when the loop ends first; DeadlockError when the wait
-    ///        would close a cycle of threads that wait for each other.
+    ///        would close a cycle of threads that wait for each other. Strong for std::bad_alloc and what moving fn throws.
     /// Cost: no allocation without a deadline. The caller stays awake for up to 30 µs before it sleeps, unless the loop last ran on its
     /// own core: that saves a wake-up. See setBusyPoll() for more.
     template<class F>
@@ -464,7 +465,7 @@ public:
     ///
     /// Thread: any. Suspends: never. Cancel: cancelling the future cancels the coroutine at its wait, on the loop's thread, or
     /// keeps it from beginning; the loop's end cancels the future. The future finishes when the coroutine has ended.
-    /// Fails: NotRunningError as callSoon(); fn is then destroyed unrun.
+    /// Fails: NotRunningError as callSoon(); strong: whatever it throws, fn is destroyed unrun.
     /// Cost: a shared state and one node; a coroutine that suspends also gets a scope and a watcher.
     template<class F>
     auto submit(F fn) -> QFuture<detail::SubmitResult<F>>

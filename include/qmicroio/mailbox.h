@@ -245,7 +245,7 @@ class LevelQueue
 public:
     bool isEmpty() const { return m_heap.empty(); }
     std::size_t size() const { return m_heap.size(); }
-    const Level &firstLevel() const { return entry(m_heap.front()).level; }
+    const Level &firstLevel() const { return entry(&m_heap.front()).level; }
     // Strong guarantee: when it throws, nothing was added and nothing was moved from.
     void push(Level &&level, T &&item)
     {
@@ -274,17 +274,17 @@ public:
     }
 
 private:
-    static const Entry &entry(const Stored &stored)
+    static const Entry &entry(const Stored *stored)
     {
         if constexpr (InPlace)
-            return stored;
-        else
             return *stored;
+        else
+            return **stored;
     }
     static bool isLess(const Stored &left, const Stored &right)
     {
-        const Entry &a = entry(left);
-        const Entry &b = entry(right);
+        const Entry &a = entry(&left);
+        const Entry &b = entry(&right);
         return a.level < b.level || (!(b.level < a.level) && a.order > b.order);
     }
     void removeLast() noexcept

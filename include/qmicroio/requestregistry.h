@@ -325,10 +325,9 @@ public:
     }
     bool await_ready() const
     {
-        if (task().isCancelled()) {
-            m_entry->abandon();
+        // An answer that was accepted is delivered, also in a cancelled scope; the next wait throws.
+        if (task().isCancelled() && m_entry->abandon())
             task().throwCancelled();
-        }
         return false;
     }
     bool await_suspend(std::coroutine_handle<> leaf)
@@ -419,7 +418,8 @@ public:
             m_token->wentElsewhere.store(true, std::memory_order_relaxed);
     }
 
-    /// Answers. False: it was answered, failed, timed out or cancelled before. Thread: any.
+    /// Answers. False: it was answered, failed, timed out or cancelled before. Thread: any. What moving the value into the request
+    /// throws, the waiter gets.
     bool resolve(Value value) { return token().entry->resolve(std::move(value)); }
     /// Answers with an error, which the waiter gets with its own type. Fails: std::invalid_argument for null.
     bool fail(std::exception_ptr error)
@@ -531,6 +531,7 @@ public:
             close();
     }
     /// Fails everything that is pending now; how many that were. The registry stays usable. Fails: std::invalid_argument for null.
+    /// Strong for std::bad_alloc: all are still pending.
     int failAll(std::exception_ptr error)
     {
         detail::requireError(error, "RequestRegistry::failAll()");

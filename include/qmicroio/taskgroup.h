@@ -773,8 +773,8 @@ template<class T, class F, class... A>
 class StartingChild final : public Child<F, A...>
 {
 public:
-    StartingChild(std::shared_ptr<GroupState> group, ScopeRef scope, std::shared_ptr<StartState<T>> state, F &&fn,
-                  A &&...args)
+    StartingChild(const std::shared_ptr<GroupState> &group, ScopeRef scope, std::shared_ptr<StartState<T>> state,
+                  F &&fn, A &&...args)
         : Child<F, A...>(group, scope.get(), std::move(fn), std::move(args)...)
         , m_scope(std::move(scope))
         , m_state(std::move(state))
@@ -803,7 +803,7 @@ template<class T, class F, class... A>
 class HandleChild final : public Child<F, A...>
 {
 public:
-    HandleChild(std::shared_ptr<GroupState> group, std::shared_ptr<HandleState<T>> state, F &&fn, A &&...args)
+    HandleChild(const std::shared_ptr<GroupState> &group, std::shared_ptr<HandleState<T>> state, F &&fn, A &&...args)
         : Child<F, A...>(group, state->scope().get(), std::move(fn), std::move(args)...)
         , m_state(std::move(state))
     {

@@ -58,6 +58,8 @@ public:
     quint64 waitBlocked(std::chrono::nanoseconds cushion, std::shared_ptr<Seam> loop, std::function<void()> release);
     void forgetWait(quint64 id);
 
+    ~Engine() = delete; // leaked on purpose
+
     // For people: who keeps the clock from moving.
     QString describe();
     quint64 jumps();
@@ -77,7 +79,6 @@ public:
 
 private:
     Engine();
-    ~Engine() = delete; // leaked on purpose
 
     struct Sleep
     {

@@ -68,7 +68,10 @@ StepTrigger::~StepTrigger()
 
 void StepTrigger::suspended()
 {
-    if (m_left == 0 || --m_left > 0)
+    if (m_left == 0)
+        return;
+    --m_left;
+    if (m_left > 0)
         return;
     m_reached = true;
     m_scope.cancel(QStringLiteral("interrupted by the test"));

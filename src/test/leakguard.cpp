@@ -18,6 +18,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 
 #if __has_include(<execinfo.h>) && __has_include(<dlfcn.h>)
 #  include <dlfcn.h>
@@ -238,29 +239,22 @@ QStringList textsOf(std::vector<Creation> alive)
     return things;
 }
 
-void collectTasks(QStringList &texts, const QString &loop, const std::vector<GroupInfo> &groups,
-                  std::chrono::nanoseconds youngest);
-
-void collectTasks(QStringList &texts, const QString &loop, const std::vector<TaskInfo> &tasks,
-                  std::chrono::nanoseconds youngest)
+template<class Visit>
+void forEachTask(const std::vector<TaskInfo> &tasks, Visit &visit)
 {
     for (const TaskInfo &task : tasks) {
-        if (task.age <= youngest && task.state != TaskInfo::State::Running) {
-            const QString what = task.waitsFor.isEmpty() ? QStringLiteral("has not ended")
-                                                         : QStringLiteral("waits for ") + task.waitsFor;
-            const QString where = task.site().toString();
-            texts += QStringLiteral("task %1 on %2: %3%4")
-                         .arg(task.name, loop, what, where.isEmpty() ? QString() : QStringLiteral(" at ") + where);
-        }
-        collectTasks(texts, loop, task.groups, youngest);
+        visit(task);
+        for (const GroupInfo &group : task.groups)
+            forEachTask(group.children, visit);
     }
 }
 
-void collectTasks(QStringList &texts, const QString &loop, const std::vector<GroupInfo> &groups,
-                  std::chrono::nanoseconds youngest)
+template<class Visit>
+void forEachTask(const LoopInfo &loop, Visit visit)
 {
-    for (const GroupInfo &group : groups)
-        collectTasks(texts, loop, group.children, youngest);
+    forEachTask(loop.tasks, visit);
+    for (const GroupInfo &group : loop.groups)
+        forEachTask(group.children, visit);
 }
 
 } // namespace
@@ -269,21 +263,33 @@ struct LeakGuard::Private
 {
     quint64 order = 0;
     std::chrono::steady_clock::time_point begin;
+    std::unordered_set<quintptr> known; // the tasks that were there before
 
-    QStringList tasksLeft(const std::vector<LoopInfo> &loops) const
+    // `time`: before the loops were asked.
+    QStringList tasksLeft(const std::vector<LoopInfo> &loops, std::chrono::steady_clock::time_point time) const
     {
         QStringList texts;
-        const std::chrono::nanoseconds age = std::chrono::steady_clock::now() - begin;
         for (const LoopInfo &loop : loops) {
-            collectTasks(texts, loop.name, loop.tasks, age);
-            collectTasks(texts, loop.name, loop.groups, age);
+            forEachTask(loop, [&](const TaskInfo &task) {
+                // One that is known may have ended since, and its place may be another's now.
+                const bool isNew = !known.contains(task.id) || task.age < time - begin;
+                if (!isNew || task.state == TaskInfo::State::Running)
+                    return;
+                const QString what = task.waitsFor.isEmpty() ? QStringLiteral("has not ended")
+                                                             : QStringLiteral("waits for ") + task.waitsFor;
+                const QString where = task.site().toString();
+                texts +=
+                    QStringLiteral("task %1 on %2: %3%4")
+                        .arg(task.name, loop.name, what, where.isEmpty() ? QString() : QStringLiteral(" at ") + where);
+            });
         }
         return texts;
     }
 
     QStringList otherLeaks(bool withCalls) const
     {
-        QStringList texts = tasksLeft(taskTree(QDeadlineTimer(100)).loops);
+        const auto time = std::chrono::steady_clock::now();
+        QStringList texts = tasksLeft(taskTree(QDeadlineTimer(100)).loops, time);
         if (!withCalls)
             return texts;
         for (const QMicroIO::detail::KnownLoop &loop : QMicroIO::detail::knownLoops()) {
@@ -298,6 +304,8 @@ struct LeakGuard::Private
 LeakGuard::LeakGuard()
     : d(std::make_unique<Private>())
 {
+    for (const LoopInfo &loop : taskTree(QDeadlineTimer(100)).loops)
+        forEachTask(loop, [this](const TaskInfo &task) { d->known.insert(task.id); });
     d->begin = std::chrono::steady_clock::now();
     d->order = Watcher::instance().enter();
 }
@@ -330,12 +338,13 @@ QStringList LeakGuard::leaksOfThisThread() const
 {
     std::vector<Creation> alive = Watcher::instance().aliveSince(d->order);
     std::erase_if(alive, [](const Creation &creation) { return creation.thread != std::this_thread::get_id(); });
+    const auto time = std::chrono::steady_clock::now();
     std::vector<LoopInfo> own;
     for (LoopInfo &loop : taskTree(QDeadlineTimer(0)).loops) {
         if (loop.name == QMicroIO::detail::currentThreadName())
             own.push_back(std::move(loop));
     }
-    return d->tasksLeft(own) + textsOf(std::move(alive));
+    return d->tasksLeft(own, time) + textsOf(std::move(alive));
 }
 
 void LeakGuard::check(QDeadlineTimer deadline, std::source_location place) const

@@ -22,7 +22,7 @@ expect() {
     fi
 }
 
-for script in test demo check bench fuzz verify qt-tsan repeat; do
+for script in test demo check bench fuzz verify torture qt-tsan repeat; do
     expect 0 "Usage: tools/$script" "$tools/$script" --help
     expect 2 "Usage: tools/$script" "$tools/$script" --no-such-option
 done

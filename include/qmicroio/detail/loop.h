@@ -11,6 +11,7 @@
 #include <QtCore/QPointer>
 #include <QtCore/QString>
 
+#include <functional>
 #include <memory>
 #include <source_location>
 #include <vector>
@@ -200,6 +201,13 @@ public:
     // Once ending, every wait on this loop throws Cancelled, whatever shields say.
     bool isEnding() const { return m_ending; }
     TimePoint endingSince() const { return m_endingSince; } // once it is ending
+    // For a service: how to stop it when the QCoreApplication goes, without which no loop turns.
+    void setStop(std::function<void()> stop);
+    void stopOwner()
+    {
+        if (m_stop)
+            m_stop();
+    }
     // Refuses new work, runs what was accepted, cancels the tasks that are left and tells the observers. Idempotent.
     void close();
 
@@ -275,6 +283,7 @@ private:
     LoopTask *m_running = nullptr;
     LoopGroup *m_firstGroup = nullptr;
     std::vector<std::weak_ptr<LoopObserver>> m_observers;
+    std::function<void()> m_stop;
 };
 
 // For those who wait in QEventLoop::processEvents() for something that a posted event may bring: without GLib, Qt's dispatcher

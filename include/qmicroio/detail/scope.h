@@ -268,7 +268,7 @@ public:
     bool isDone() const { return m_done; }
     TimePoint since() const { return m_since; } // the turn in which it was made
     quint32 polls() const { return m_polls; } // how often it went on
-    std::chrono::nanoseconds busy() const { return m_busy; } // while an Observation lived
+    std::chrono::nanoseconds busy() const { return m_rare ? m_rare->busy : std::chrono::nanoseconds(); } // while watched
     // Its code stands on the thread's stack right now, maybe below a nested event loop.
     bool isOnStack() const { return m_onStack; }
     // When it goes on, its wait throws Cancelled.
@@ -323,21 +323,21 @@ private:
     {
         QString name;
         std::exception_ptr beginError;
+        std::chrono::nanoseconds busy{}; // while an Observation lived
     };
     Rare *rare() noexcept; // null without memory
     std::unique_ptr<Rare> m_rare;
     LocalsRef m_locals;
     TimePoint m_since;
-    std::chrono::nanoseconds m_busy{};
     quint32 m_polls = 0;
     quint8 m_nesting = 0;
     bool m_hasNext = false;
     bool m_done = false;
-    bool m_begun = false;
-    bool m_onStack = false;
-    bool m_throwsNext = false;
-    bool m_beginErrorLost = false; // there was no memory to keep it
-    // One byte: a task is no larger for what only tests ask.
+    // One byte: these eight bytes are all that a sleeping task pays for them.
+    bool m_begun : 1 = false;
+    bool m_onStack : 1 = false;
+    bool m_throwsNext : 1 = false;
+    bool m_beginErrorLost : 1 = false; // there was no memory to keep it
     bool m_isWatched : 1 = false;
     bool m_yielded : 1 = false;
     mutable bool m_askedCancel : 1 = false;

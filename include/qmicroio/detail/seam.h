@@ -206,13 +206,23 @@ public:
         using Stored = std::decay_t<Work>;
         if constexpr (std::is_nothrow_constructible_v<Stored, Work &&> && sizeof(Stored) <= 256
                       && alignof(Stored) <= alignof(std::max_align_t)) {
-            std::unique_lock lock(m_mutex);
-            if (!admits(from))
-                return false;
-            m_incoming.push(std::forward<Work>(work));
-            m_calls += from == From::Anyone ? 1 : 0;
-            arrived(lock);
-            return true;
+            for (;;) {
+                std::unique_lock lock(m_mutex);
+                if (!admits(from))
+                    return false;
+                try {
+                    m_incoming.push(std::forward<Work>(work)); // throws before it moves
+                } catch (const std::bad_alloc &) {
+                    if (from == From::Anyone)
+                        throw;
+                    lock.unlock();
+                    waitForMemory(); // without this wake-up somebody would wait for ever
+                    continue;
+                }
+                m_calls += from == From::Anyone ? 1 : 0;
+                arrived(lock);
+                return true;
+            }
         } else {
             if (!isOpen(from))
                 return false;
@@ -245,6 +255,11 @@ public:
     void wakeSelf();
     bool hasRechecks() const noexcept { return m_hasRechecks.load(std::memory_order_acquire); }
     void takeRechecks(std::vector<Recheckable *> &rechecks);
+    // True: there was no memory for a wake-up, so that the loop was only stirred. It has to come at once.
+    bool takeMissedWake() noexcept
+    {
+        return Q_UNLIKELY(m_missedWake.load(std::memory_order_relaxed)) && m_missedWake.exchange(false);
+    }
     bool isOwnThread() const noexcept { return m_owner.load(std::memory_order_relaxed) == ownerToken(); }
 
     // Where the two sides of a blocking call run, -1 if unknown: on the same core neither may stay awake for the other.
@@ -287,6 +302,7 @@ public:
 
 private:
     static quint64 ownerToken() noexcept;
+    static void waitForMemory();
     bool admits(From from) const
     {
         if (m_admit == Admit::Everyone)
@@ -302,7 +318,7 @@ private:
         if (wake)
             postWake();
     }
-    void postWake();
+    void postWake() noexcept; // what was accepted must reach the loop, with memory or without
 
     std::mutex m_mutex;
     WorkBatch m_incoming;
@@ -312,6 +328,7 @@ private:
     bool m_watching = false;
     quint64 m_calls = 0;
     std::atomic<bool> m_arrived{false};
+    std::atomic<bool> m_missedWake{false};
     alignas(CacheLine) std::atomic<bool> m_hasRechecks{false}; // read at every wait
     std::atomic<quint64> m_owner{0};
 
