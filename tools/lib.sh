@@ -105,9 +105,8 @@ _say_what_to_install() {
 sets_of_preset() {
     case $1 in
     dev) echo test check qml ;;
-    dev-clang) echo test clang qml ;;
     gui) echo qml ;;
-    release-clang | asan | tsan) echo test clang ;;
+    dev-clang | release-clang | asan | tsan) echo test clang ;;
     release | asan-gcc) echo test ;;
     tidy) echo clang check ;;
     bench) echo bench ;;

@@ -68,7 +68,7 @@ if(KIND STREQUAL "installed")
 elseif(KIND STREQUAL "qml")
     run(COMMAND ${CMAKE_COMMAND} --install ${BUILT} --prefix ${prefix})
     foreach(name IN ITEMS qmldir QMicroIOQml.qmltypes StatusChip.qml)
-        file(GLOB_RECURSE found ${prefix}/*/QMicroIO/${name})
+        file(GLOB_RECURSE found ${prefix}/${name}) # at any depth
         if(NOT found)
             message(FATAL_ERROR "${name} of the QML module was not installed into ${prefix}")
         endif()

@@ -268,7 +268,8 @@ public:
     bool isDone() const { return m_done; }
     TimePoint since() const { return m_since; } // the turn in which it was made
     quint32 polls() const { return m_polls; } // how often it went on
-    std::chrono::nanoseconds busy() const { return m_rare ? m_rare->busy : std::chrono::nanoseconds(); } // while watched
+    // While an Observation lived.
+    std::chrono::nanoseconds busy() const { return m_rare ? m_rare->busy : std::chrono::nanoseconds(); }
     // Its code stands on the thread's stack right now, maybe below a nested event loop.
     bool isOnStack() const { return m_onStack; }
     // When it goes on, its wait throws Cancelled.
@@ -323,7 +324,7 @@ private:
     {
         QString name;
         std::exception_ptr beginError;
-        std::chrono::nanoseconds busy{}; // while an Observation lived
+        std::chrono::nanoseconds busy{};
     };
     Rare *rare() noexcept; // null without memory
     std::unique_ptr<Rare> m_rare;

@@ -2,7 +2,7 @@
 import QtQuick
 import QMicroIO
 
-Item {
+Window {
     id: root
 
     // The program ends once this is true.
@@ -10,6 +10,7 @@ Item {
 
     width: 600
     height: 400
+    visible: true
 
     ServiceTable {
         id: table

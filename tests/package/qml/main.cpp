@@ -11,7 +11,8 @@
 
 int main(int argc, char **argv)
 {
-    qputenv("QT_QPA_PLATFORM", "offscreen");
+    qputenv("QT_QPA_PLATFORM", "offscreen"); // this one shows its window to nobody
+    qputenv("QT_QUICK_BACKEND", "software");
     QGuiApplication app(argc, argv);
     QMicroIO::LoopServiceThread service(QStringLiteral("thermometer"));
     service.start();
