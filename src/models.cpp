@@ -407,7 +407,7 @@ private:
             },
             [&](int first, int last) {
                 m_model.beginInsertRows({}, first, last);
-                m_rows.insert(m_rows.begin() + first, std::size_t(last - first + 1), Row());
+                m_rows.insert(m_rows.begin() + first, std::size_t(last - first) + 1, Row());
                 for (int row = first; row <= last; ++row)
                     m_rows[std::size_t(row)].update(infos[std::size_t(row)], now);
                 m_model.endInsertRows();
