@@ -559,7 +559,8 @@ private:
         }
         core->pending.insert(entry->key, entry);
         lock.unlock();
-        detail::born(detail::Life::Request, entry.get(), detail::keyText(entry->key));
+        if (Q_UNLIKELY(detail::isLifeWatched()))
+            detail::born(detail::Life::Request, entry.get(), detail::keyText(entry->key));
         return entry;
     }
     std::shared_ptr<Entry> find(const Key &key) const

@@ -133,7 +133,7 @@ private:
     virtual void destroyFrames() noexcept = 0;
     void unlink() noexcept;
 
-    // First, and in one byte: there is one left behind the flags of TaskContext.
+    // First, and in one byte: there is room behind the flags of TaskContext.
     bool m_adopted : 1 = false;
     bool m_sheltered : 1 = false; // its own code, or that of a task inside it, is on the stack
     GroupState *m_group; // which keeps itself as long as it has children
