@@ -232,6 +232,8 @@ public:
         for (const LoopGroup *group = m_firstGroup; group; group = group->m_nextInLoop)
             visit(*group);
     }
+    // For whoever told the event loop to quit: busy-poll mode is not to keep it.
+    void endWatch() noexcept { m_watchEnds = true; }
     // When this turn began; outside a turn, now. For time stamps that may cost nothing.
     TimePoint turnTime() const noexcept;
     // One line for each task: name, state, where it waits and for what. On the loop's thread.
@@ -262,7 +264,9 @@ private:
     TimePoint m_sliceEnd{};
     int m_depth = 0;
     Owner m_owner;
+    bool m_isNew; // has not waited yet
     bool m_watching = false;
+    bool m_watchEnds = false;
     bool m_closing = false;
     bool m_ending = false;
     TimePoint m_endingSince{};
