@@ -39,7 +39,7 @@ packages_of() {
     tsan) echo clang-19 libclang-rt-19-dev dpkg-dev ninja-build ;;
     # Tests of programs are scripts; the driver is for the example log_pipeline.
     test) echo python3 libqt6sql6-sqlite ;;
-    check) echo git python3 clang-format-19 clang-tidy-19 reuse ;;
+    check) echo git python3 clang-format-19 clang-tidy-19 doxygen reuse ;;
     # Consumers that are built by pkg-config and qmake, and Debian packages.
     package) echo pkg-config qmake6 make dpkg-dev ;;
     abi) echo abigail-tools binutils ;;
