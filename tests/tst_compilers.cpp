@@ -115,13 +115,10 @@ private Q_SLOTS:
     }
     void anAggregateInsideCoAwaitIsDestroyedTwice()
     {
-        probe(
-            "an aggregate inside co_await is destroyed twice",
-            leftAfter(
-                []() -> Task<int> {
-                    // lint-coawait: ok a probe of the bug; a second destruction does no harm to Counted
-                    co_return co_await take(Aggregate{7, Counted()});
-                }));
+        probe("an aggregate inside co_await is destroyed twice", leftAfter([]() -> Task<int> {
+                  // lint-coawait: ok a probe of the bug; a second destruction does no harm to Counted
+                  co_return co_await take(Aggregate{7, Counted()});
+              }));
     }
     void anAggregateThatIsNamedFirstIsDestroyedOnce()
     {

@@ -122,7 +122,7 @@ protected:
             throw Error(QStringLiteral("no connection: ") + socket.errorString());
         m_socket = &socket;
         // However this ends: who still waits for an answer hears why, and nobody writes to a socket that is gone.
-        const auto atEnd = qScopeGuard([this] {
+        [[maybe_unused]] const auto atEnd = qScopeGuard([this] {
             m_socket = nullptr;
             m_answers.close(std::make_exception_ptr(BrokenResourceError(QStringLiteral("the server has gone"))));
         });
