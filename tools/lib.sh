@@ -39,7 +39,12 @@ packages_of() {
     tsan) echo clang-19 libclang-rt-19-dev dpkg-dev ninja-build ;;
     # Tests of programs are scripts; the driver is for the example log_pipeline.
     test) echo python3 libqt6sql6-sqlite ;;
-    check) echo git python3 clang-format-19 clang-tidy-19 ;;
+    check) echo git python3 clang-format-19 clang-tidy-19 doxygen reuse ;;
+    # Consumers that are built by pkg-config and qmake, and Debian packages.
+    package) echo pkg-config qmake6 make dpkg-dev ;;
+    abi) echo abigail-tools binutils ;;
+    # The second has the generator of help files.
+    docs) echo doxygen qt6-documentation-tools ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
     verify) echo spin gcc libc6-dev ;;
     valgrind) echo valgrind ;;
@@ -99,10 +104,11 @@ _say_what_to_install() {
 # Package sets that a preset needs beyond `build`.
 sets_of_preset() {
     case $1 in
-    dev) echo test check ;;
+    dev) echo test check package abi ;;
     dev-clang | release-clang | asan | tsan) echo test clang ;;
     release | asan-gcc) echo test ;;
     tidy) echo clang check ;;
+    package) echo package ;;
     bench) echo bench ;;
     esac
 }

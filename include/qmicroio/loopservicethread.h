@@ -397,6 +397,7 @@ class QMICROIO_EXPORT LoopServiceThread : public ServiceThread
 {
     Q_OBJECT
 public:
+    /// Not started yet. The name also names the thread. Thread: any with Qt set up.
     explicit LoopServiceThread(const QString &name = {}, QObject *parent = nullptr);
     ~LoopServiceThread() override;
 

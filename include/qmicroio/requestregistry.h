@@ -438,6 +438,7 @@ class RequestRegistry
     using Token = detail::HandleToken<Key, Value>;
 
 public:
+    /// What registerRequest() gives.
     using Handle = ReplyHandle<Key, Value>;
 
     RequestRegistry()

@@ -24,11 +24,12 @@ namespace QMicroIO {
 /// The name of a child, shown in diagnostics and in what a cancellation says about its origin.
 struct TaskName
 {
+    /// Thread: any.
     explicit TaskName(const QString &name)
         : text(name)
     {
     }
-    QString text;
+    QString text; ///< as given
 };
 
 class TaskGroup;
@@ -668,6 +669,7 @@ private:
     std::shared_ptr<detail::StartState<T>> m_state;
 };
 
+/// The same for a child that has no value to give: started(). Thread: the loop's. Lifetime: as long as the child.
 template<>
 class TaskStatus<void>
 {
