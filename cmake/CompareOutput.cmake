@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Runs a program and compares what it prints on standard output with a file, byte for byte. Used by the tests of examples:
-#   cmake -DPROGRAM=... -DEXPECTED=... -P CompareOutput.cmake
+#   cmake -DPROGRAM=... [-DARGUMENTS=...] -DEXPECTED=... -P CompareOutput.cmake
 
 foreach(name IN ITEMS PROGRAM EXPECTED)
     if(NOT ${name})
@@ -13,7 +13,7 @@ endforeach()
 string(RANDOM LENGTH 12 unique)
 cmake_path(GET PROGRAM FILENAME name)
 set(printed ${CMAKE_CURRENT_BINARY_DIR}/${name}-${unique}.out)
-execute_process(COMMAND ${PROGRAM} OUTPUT_FILE ${printed} ERROR_VARIABLE complaints RESULT_VARIABLE code)
+execute_process(COMMAND ${PROGRAM} ${ARGUMENTS} OUTPUT_FILE ${printed} ERROR_VARIABLE complaints RESULT_VARIABLE code)
 file(READ ${printed} hex HEX)
 file(READ ${EXPECTED} expected_hex HEX)
 file(READ ${printed} text)

@@ -149,6 +149,27 @@ void countFrameOfHeap(qsizetype change)
         registry().framesOfEndedThreads += change;
 }
 
+void keep(FreeList &free, void *block)
+{
+    auto *freed = static_cast<FreeBlock *>(block);
+    freed->next = free.first;
+    free.first = freed;
+    free.room.add(-1);
+}
+
+// Apart from the fast ways, which then save no registers.
+Q_NEVER_INLINE void *watchedFrame(void *block)
+{
+    born(Life::Frame, block);
+    return block;
+}
+
+Q_NEVER_INLINE void releaseWatchedFrame(void *block, std::size_t list)
+{
+    ended(Life::Frame, block);
+    keep(t_cache->lists[list], block);
+}
+
 } // namespace
 
 void *allocateFromHeap(std::size_t size, Memory kind)
@@ -178,8 +199,8 @@ void *allocateFromList(std::size_t list)
         return allocateFromHeap(list % SizeClasses * 16 + 8, Memory(list / SizeClasses));
     free.first = block->next;
     free.room.add(1);
-    if (isFrame(list))
-        born(Life::Frame, block);
+    if (Q_UNLIKELY(isLifeWatched()) && isFrame(list))
+        return watchedFrame(block);
     return block;
 }
 
@@ -190,12 +211,11 @@ void releaseToList(void *block, std::size_t list) noexcept
         releaseToHeap(block, Memory(list / SizeClasses));
         return;
     }
-    if (isFrame(list))
-        ended(Life::Frame, block);
-    auto *freed = static_cast<FreeBlock *>(block);
-    freed->next = free.first;
-    free.first = freed;
-    free.room.add(-1);
+    if (Q_UNLIKELY(isLifeWatched()) && isFrame(list)) {
+        releaseWatchedFrame(block, list);
+        return;
+    }
+    keep(free, block);
 }
 
 } // namespace detail

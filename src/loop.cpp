@@ -237,6 +237,7 @@ Loop::Loop(std::shared_ptr<Seam> seam, Owner owner)
     , m_name(currentThreadName())
     , m_sliceEnd(Clock::now() + Slice)
     , m_owner(owner)
+    , m_isNew(isService())
 {
     // A nested event loop inside a task must still see what the outer turn has not run yet; busy-poll watches here.
     m_blockConnection = QObject::connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::aboutToBlock,
@@ -451,8 +452,12 @@ void Loop::aboutToBlock()
         arm();
         if (hasWork())
             m_seam->wakeSelf();
-    } else if (const qint64 duration = m_seam->busyPollNs.load(std::memory_order_relaxed); duration > 0) {
-        watch(std::chrono::nanoseconds(duration));
+    } else {
+        // Work, or a stop, tends to follow the start of a service at once: no sleep before the first look costs a wake-up.
+        const std::chrono::nanoseconds first = m_isNew ? wakeUpTime() : 0ns;
+        const std::chrono::nanoseconds duration(m_seam->busyPollNs.load(std::memory_order_relaxed));
+        if (const auto longest = std::max(first, duration); longest > 0ns)
+            watch(longest);
     }
     if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr) && !m_closed && !hasWork())
         clock->loopBlocks(m_seam, m_timers.next());
@@ -462,11 +467,18 @@ void Loop::watch(std::chrono::nanoseconds duration)
 {
     const int core = currentCore();
     m_seam->loopCore.store(core, std::memory_order_relaxed);
-    if (core >= 0 && core == m_seam->callerCore.load(std::memory_order_relaxed))
+    if (hasWork())
+        return;
+    const bool isFirst = std::exchange(m_isNew, false);
+    const int caller = isFirst ? m_seam->callerCore.exchange(-1, std::memory_order_relaxed)
+                               : m_seam->callerCore.load(std::memory_order_relaxed);
+    if (core >= 0 && core == caller)
         return; // the caller needs this core to go on: watching would only keep it waiting
-    if (hasWork() || !m_seam->startWatching())
+    if (!m_seam->startWatching())
         return;
     m_watching = true;
+    m_watchEnds = false;
+    const bool onlyOnce = isFirst && m_seam->busyPollNs.load(std::memory_order_relaxed) == 0;
     const TimePoint begin = Clock::now();
     const TimePoint last = begin + std::max<Clock::duration>(LongestWatch, duration);
     TimePoint end = begin + duration;
@@ -488,7 +500,8 @@ void Loop::watch(std::chrono::nanoseconds duration)
             time = Clock::now();
             end = time + duration;
         }
-        if (hasWork() || time >= std::min(end, last) || m_timers.next() <= now())
+        if (m_watchEnds || (onlyOnce && sawTraffic) || hasWork() || time >= std::min(end, last)
+            || m_timers.next() <= now())
             break;
     }
     if (!m_watching)

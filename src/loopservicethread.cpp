@@ -97,8 +97,9 @@ public:
 class QuitWhenEmpty final : public GroupState::EmptyListener
 {
 public:
-    explicit QuitWhenEmpty(QEventLoop &events)
-        : m_events(events)
+    QuitWhenEmpty(Loop &loop, QEventLoop &events)
+        : m_loop(loop)
+        , m_events(events)
     {
     }
 
@@ -109,8 +110,10 @@ private:
     {
         sawEmpty = true;
         m_events.quit();
+        m_loop.endWatch();
         wakeDispatcher();
     }
+    Loop &m_loop;
     QEventLoop &m_events;
 };
 
@@ -139,6 +142,7 @@ void LoopServiceThread::aboutToStart()
             QStringLiteral("service %1: create the QCoreApplication before starting a service with an event loop")
                 .arg(name()));
     }
+    m_seam->callerCore.store(detail::currentCore(), std::memory_order_relaxed);
     m_seam->open();
     if (scope().isClosed()) // a stop() that comes later than this look narrows by itself
         m_seam->narrow(detail::Seam::Admit::OwnThread);
@@ -186,7 +190,7 @@ void LoopServiceThread::runService()
     loop.startWith([&] { m_group->adopt(*main); });
 
     QEventLoop events;
-    detail::QuitWhenEmpty quit(events);
+    detail::QuitWhenEmpty quit(loop, events);
     // Events of the same batch may start a child after the last one has ended: the service then goes on with it.
     for (quit.sawEmpty = true; quit.sawEmpty && m_group->size() > 0;) {
         quit.sawEmpty = false;
@@ -274,16 +278,6 @@ void LoopServiceThread::throwWouldWaitForItself()
 {
     throw LogicError(QStringLiteral("startSync() on the service's own thread would wait for itself; co_await "
                                     "taskGroup().start<T>(fn) in a task instead"));
-}
-
-std::chrono::nanoseconds LoopServiceThread::spinTime() const
-{
-    const int core = detail::currentCore();
-    m_seam->callerCore.store(core, std::memory_order_relaxed);
-    if (core >= 0 && core == m_seam->loopCore.load(std::memory_order_relaxed))
-        return {};
-    const std::chrono::nanoseconds busy(m_seam->busyPollNs.load(std::memory_order_relaxed));
-    return core >= 0 ? std::max(busy, detail::wakeUpTime()) : busy;
 }
 
 LoopInfo LoopServiceThread::taskTree(QDeadlineTimer deadline) const

@@ -259,9 +259,10 @@ void ScopeState::tellTasks()
 
 TaskContext::TaskContext(Loop &loop, ScopeState *scope)
     : m_loop(&loop)
-    , m_locals(currentLocals())
     , m_since(loop.turnTime())
 {
+    if (LocalsRef inherited = currentLocals(); Q_UNLIKELY(inherited.get() != nullptr))
+        setLocals(std::move(inherited)); // before the task is in any list: this may throw
     loop.linkTask(*this);
     setScope(scope);
 }
@@ -401,6 +402,16 @@ void TaskContext::setName(const QString &name) noexcept
         return;
     if (Rare *kept = rare())
         kept->name = name;
+}
+
+void TaskContext::setLocals(LocalsRef locals)
+{
+    if (!locals.get() && !m_rare)
+        return;
+    Rare *kept = rare();
+    if (!kept)
+        throw std::bad_alloc();
+    kept->locals = std::move(locals);
 }
 
 void TaskContext::couldNotBegin(std::exception_ptr error) noexcept

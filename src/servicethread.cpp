@@ -438,8 +438,8 @@ void ServiceThread::fail(std::exception_ptr error)
 void ServiceThread::waitStarted(QDeadlineTimer deadline)
 {
     if (!deadline.hasExpired()) {
-        detail::spinUntil([this] { return d->core.load(std::memory_order_relaxed) >= 0; }, detail::wakeUpTime() / 2);
-        d->spin(d->isDecided, 2 * detail::wakeUpTime());
+        // Not spin(): a thread that has not begun yet may be in the queue of any core.
+        detail::yieldUntil([this] { return d->isDecided.load(std::memory_order_acquire); }, 2 * detail::wakeUpTime());
     }
     std::unique_lock lock(d->mutex);
     if (!d->startCalled)

@@ -10,12 +10,22 @@ namespace {
 // What the function that runs here sees when it is no task.
 constinit thread_local LocalsRef *t_call = nullptr;
 
-LocalsRef *currentSlot() noexcept
+TaskContext *runningTask() noexcept
 {
     const Loop *loop = Loop::current();
-    if (loop && loop->running())
-        return &static_cast<TaskContext *>(loop->running())->locals();
-    return t_call;
+    return loop ? static_cast<TaskContext *>(loop->running()) : nullptr;
+}
+
+// False where there is neither a task nor a call that could see them.
+bool setCurrentLocals(LocalsRef locals)
+{
+    if (TaskContext *task = runningTask())
+        task->setLocals(std::move(locals));
+    else if (t_call)
+        *t_call = std::move(locals);
+    else
+        return false;
+    return true;
 }
 
 } // namespace
@@ -40,22 +50,22 @@ quint64 nextLocalKey() noexcept
 
 LocalsRef currentLocals() noexcept
 {
-    const LocalsRef *slot = currentSlot();
-    return slot ? *slot : LocalsRef();
+    if (const TaskContext *task = runningTask())
+        return task->locals();
+    return t_call ? *t_call : LocalsRef();
 }
 
 void setLocal(quint64 key, std::shared_ptr<const void> value)
 {
-    LocalsRef *slot = currentSlot();
-    if (!slot) {
+    const LocalsRef before = currentLocals();
+    auto changed = before.get() ? std::make_unique<Locals>(*before.get()) : std::make_unique<Locals>();
+    changed->insert(key, std::move(value));
+    if (!setCurrentLocals(LocalsRef(changed.release()))) {
         throw LogicError(
             QStringLiteral("TaskLocal::set() in %1 outside of a task; set it in the task, before it starts what "
                            "is to see it")
                 .arg(currentThreadName()));
     }
-    auto changed = slot->get() ? std::make_unique<Locals>(*slot->get()) : std::make_unique<Locals>();
-    changed->insert(key, std::move(value));
-    *slot = LocalsRef(changed.release());
 }
 
 CallLocals::CallLocals(LocalsRef locals) noexcept
@@ -76,8 +86,7 @@ KeptLocals::KeptLocals() noexcept
 
 KeptLocals::~KeptLocals()
 {
-    if (LocalsRef *slot = currentSlot())
-        *slot = std::move(m_before);
+    setCurrentLocals(std::move(m_before)); // what was there before had its memory
 }
 
 } // namespace QMicroIO::detail

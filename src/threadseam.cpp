@@ -412,6 +412,17 @@ std::chrono::nanoseconds wakeUpTime()
     return hasCores ? std::chrono::microseconds(30) : std::chrono::microseconds(0);
 }
 
+LoopCaller::LoopCaller(Seam &seam) noexcept
+    : m_seam(seam)
+{
+    const int core = currentCore();
+    seam.callerCore.store(core, std::memory_order_relaxed);
+    if (core >= 0 && core == seam.loopCore.load(std::memory_order_relaxed))
+        return;
+    const std::chrono::nanoseconds busy(seam.busyPollNs.load(std::memory_order_relaxed));
+    m_spin = core >= 0 ? std::max(busy, wakeUpTime()) : busy;
+}
+
 void Gate::open() noexcept
 {
     if (m_state.exchange(Open, std::memory_order_acq_rel) == Sleeping)

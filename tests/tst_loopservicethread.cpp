@@ -1287,6 +1287,15 @@ private Q_SLOTS:
         QVERIFY(future.isFinished());
     }
 
+    void busyPollDoesNotKeepAServiceThatStops()
+    {
+        Running service;
+        service.setBusyPoll(60s);
+        QCOMPARE(service.callSync([] { return 1; }), 1);
+        service.stop();
+        QVERIFY(service.join(QDeadlineTimer(30s)));
+    }
+
     // B17
     void joinOrLogNamesTheTasksAndWhereTheyWait()
     {

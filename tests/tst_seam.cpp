@@ -17,6 +17,27 @@ class TestSeam : public QObject
 {
     Q_OBJECT
 private Q_SLOTS:
+    void aCallerIsKnownOnlyWhileItWaits()
+    {
+        Seam seam(currentThreadNode());
+        {
+            const LoopCaller caller(seam);
+            if (currentCore() >= 0)
+                QVERIFY(seam.callerCore.load() >= 0);
+        }
+        // Or the loop would stay off that core's neighbour for ever, and busy-poll mode would poll no more.
+        QCOMPARE(seam.callerCore.load(), -1);
+    }
+
+    void yieldingEndsAsSoonAsItIsDone()
+    {
+        int looks = 0;
+        QVERIFY(yieldUntil([&] { return ++looks == 3; }, std::chrono::hours(1)));
+        QCOMPARE(looks, 3);
+        QVERIFY(!yieldUntil([] { return false; }, std::chrono::microseconds(1)));
+        QVERIFY(yieldUntil([] { return true; }, std::chrono::nanoseconds(0)));
+    }
+
     void workRunsInTheOrderItCame()
     {
         WorkBatch batch;

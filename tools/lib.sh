@@ -44,7 +44,12 @@ packages_of() {
         qml6-module-qtquick qml6-module-qtquick-controls qml6-module-qtquick-layouts qml6-module-qtquick-templates \
         qml6-module-qtquick-window qml6-module-qttest qml6-module-qtqml qml6-module-qtqml-models \
         qml6-module-qtqml-workerscript fonts-dejavu-core ;;
-    check) echo git python3 clang-format-19 clang-tidy-19 ;;
+    check) echo git python3 clang-format-19 clang-tidy-19 doxygen reuse ;;
+    # Consumers that are built by pkg-config and qmake, and Debian packages.
+    package) echo pkg-config qmake6 make dpkg-dev ;;
+    abi) echo abigail-tools binutils ;;
+    # The second has the generator of help files.
+    docs) echo doxygen qt6-documentation-tools ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
     verify) echo spin gcc libc6-dev ;;
     valgrind) echo valgrind ;;
@@ -104,11 +109,12 @@ _say_what_to_install() {
 # Package sets that a preset needs beyond `build`.
 sets_of_preset() {
     case $1 in
-    dev) echo test check qml ;;
+    dev) echo test check package abi qml ;;
     gui) echo qml ;;
     dev-clang | release-clang | asan | tsan) echo test clang ;;
     release | asan-gcc) echo test ;;
     tidy) echo clang check ;;
+    package) echo package ;;
     bench) echo bench ;;
     esac
 }

@@ -101,6 +101,7 @@ private:
 class QMICROIO_EXPORT Release
 {
 public:
+    /// Lets the next message begin.
     void operator()() const { m_baton->release(m_holder); }
 
 private:
@@ -258,7 +259,7 @@ private:
 /// handler(T) returns Task<>, QCoro::Task<> or void; what it takes by reference lasts until it has ended. A
 /// concurrent handler is called as handler(T, Release): the next message starts when the release is called or the handler ends,
 /// so messages start in order, one after the other.
-/// Thread:   submit(), close(), fail(), drainNowait(), stats(): any. run(): a task's; one at a time. The handler is called there.
+/// Thread:   run(): a task's; one at a time. The handler is called there. Everything else: any.
 /// Lifetime: not movable. run() keeps what it needs, so this may be destroyed before run() has ended: its mailbox is then
 ///           closed unless others have handles to it.
 /// Source:   the actor core of microio; the release as in its concurrent actors.
@@ -288,11 +289,13 @@ public:
             m_actor = std::make_shared<detail::SerialActor<T, H>>(m_mailbox, std::move(handler));
         }
     }
+    /// The same for a handler (T, Release), whose messages may be under way side by side.
     template<class H>
     ActorCore(H handler, Concurrent concurrent)
         : ActorCore(std::move(handler), Mailbox<T>(), concurrent)
     {
     }
+    /// The same with the mailbox given.
     template<class H>
     ActorCore(H handler, const MailboxHandle<T> &mailbox, Concurrent)
         : m_end(mailbox.m_end)

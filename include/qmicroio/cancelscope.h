@@ -417,18 +417,21 @@ Task<typename detail::BodyOf<F>::Result> shielded(F body)
 }
 
 /// co_await checkpoint(): lets other ready tasks and Qt's events run. Cancel point: yes. Cost: one turn of the loop.
+/// Thread: the task's. Suspends: always.
 inline detail::CheckpointWait checkpoint()
 {
     return detail::CheckpointWait(detail::CheckpointWait::Kind::Yield);
 }
 
 /// co_await checkpointIfCancelled(): throws when cancelled, otherwise goes on at once without a turn.
+/// Thread: the task's. Suspends: never. Cancel point: yes.
 inline detail::CheckpointWait checkpointIfCancelled()
 {
     return detail::CheckpointWait(detail::CheckpointWait::Kind::OnlyIfCancelled);
 }
 
 /// co_await cancelShieldedCheckpoint(): lets others run and never throws. Cancel point: no.
+/// Thread: the task's. Suspends: always.
 inline detail::CheckpointWait cancelShieldedCheckpoint()
 {
     return detail::CheckpointWait(detail::CheckpointWait::Kind::Shielded);
@@ -438,6 +441,7 @@ inline detail::CheckpointWait cancelShieldedCheckpoint()
 ///
 /// Suspends: always. Cancel point: yes. Units: any duration; the loop's timer counts in ms, rounded up.
 /// Fails: std::invalid_argument for a negative time or NaN. Cost: O(log sleeping tasks), no allocation.
+/// Thread: the task's. Resumes: on its own thread, from its loop.
 template<class Rep, class Period>
 detail::SleepWait sleep(std::chrono::duration<Rep, Period> span)
 {
@@ -445,6 +449,7 @@ detail::SleepWait sleep(std::chrono::duration<Rep, Period> span)
 }
 
 /// The same, and gives `value` afterwards.
+/// Thread: the task's. Lifetime: the value is kept in the wait.
 template<class Rep, class Period, class V>
 detail::SleepValueWait<std::decay_t<V>> sleep(std::chrono::duration<Rep, Period> span, V &&value)
 {
@@ -452,12 +457,14 @@ detail::SleepValueWait<std::decay_t<V>> sleep(std::chrono::duration<Rep, Period>
 }
 
 /// co_await sleepUntil(t): until an instant of the monotonic clock; one in the past is a checkpoint.
+/// Thread: the task's. Resumes: on its own thread, from its loop. Cancel point: yes. Units: std::chrono::steady_clock.
 inline detail::SleepUntilWait sleepUntil(std::chrono::steady_clock::time_point until)
 {
     return detail::SleepUntilWait(until);
 }
 
 /// co_await sleepForever(): until cancelled.
+/// Thread: the task's. Cancel point: yes; there is no other end.
 inline detail::SleepUntilWait sleepForever()
 {
     return detail::SleepUntilWait(detail::TimePoint::max());
@@ -466,6 +473,7 @@ inline detail::SleepUntilWait sleepForever()
 /// co_await currentCancelScope(): the innermost scope around, null outside any. Suspends: never.
 ///
 /// Lifetime: the pointer is good while that scope's region lasts. Inside a group it is the group's scope.
+/// Thread: the task's.
 inline detail::CurrentScopeQuery currentCancelScope()
 {
     return detail::CurrentScopeQuery();
@@ -474,12 +482,14 @@ inline detail::CurrentScopeQuery currentCancelScope()
 /// co_await currentEffectiveDeadline(): the earliest deadline that can end a wait here: of the scopes around, up to a shield.
 ///
 /// time_point::max(): none; time_point::min(): a wait would throw now. Suspends: never.
+/// Thread: the task's.
 inline detail::ScopeQuery<std::chrono::steady_clock::time_point, detail::effectiveDeadlineOf> currentEffectiveDeadline()
 {
     return {};
 }
 
 /// co_await isCancelPending(): whether a wait here would throw Cancelled, shields considered. Suspends: never.
+/// Thread: the task's.
 inline detail::ScopeQuery<bool, detail::isCancelPendingIn> isCancelPending()
 {
     return {};
@@ -488,6 +498,7 @@ inline detail::ScopeQuery<bool, detail::isCancelPendingIn> isCancelPending()
 /// co_await currentCancelledScope(): the innermost cancelled scope that makes waits here throw; null when there is none.
 ///
 /// Suspends: never. Lifetime: as currentCancelScope(). Null also for a scope that has no CancelScope, such as that of start().
+/// Thread: the task's.
 inline detail::ScopeQuery<CancelScope *, detail::innermostCancelledOf> currentCancelledScope()
 {
     return {};

@@ -172,11 +172,12 @@ private:
     std::shared_ptr<detail::ChannelCore<T>> m_core;
 };
 
+/// Both ends of a new channel.
 template<class T>
 struct Channel
 {
-    ChannelSender<T> sender;
-    ChannelReceiver<T> receiver;
+    ChannelSender<T> sender; ///< may be copied and used in any thread
+    ChannelReceiver<T> receiver; ///< for one loop
 };
 
 namespace detail {

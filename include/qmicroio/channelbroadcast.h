@@ -15,10 +15,11 @@
 
 namespace QMicroIO {
 
+/// How a broadcast channel behaves. Thread: any.
 struct BroadcastOptions
 {
     QString name = {}; ///< for diagnostics
-    LateSend lateSend = LateSend::Throw;
+    LateSend lateSend = LateSend::Throw; ///< what sending does after the end
     /// How many items one subscriber may be behind before it misses some. At least 1.
     qsizetype backlog = 1024;
 };
@@ -28,14 +29,14 @@ struct BroadcastStats
 {
     quint64 sent = 0; ///< items, however many subscribers there were
     qsizetype subscribers = 0; ///< open ones
-    bool closed = false;
+    bool closed = false; ///< nothing can be sent any more
 };
 
 /// What a subscriber receives.
 template<class T>
 struct Broadcasted
 {
-    T value;
+    T value; ///< the item
     quint64 missed =
         0; ///< items that were sent to this subscriber right before this one and dropped, since it was too slow
 };

@@ -22,10 +22,11 @@ enum class Overflow {
 /// The capacity of a channel that always has room.
 inline constexpr qsizetype Unbounded = -1;
 
+/// How a channel behaves. Thread: any.
 struct ChannelOptions
 {
     QString name = {}; ///< for diagnostics
-    LateSend lateSend = LateSend::Throw;
+    LateSend lateSend = LateSend::Throw; ///< what sending does after the end
     /// In items. 0 is a rendezvous: an item is accepted only when a receive waits for it.
     qsizetype capacity = Unbounded;
     Overflow overflow = Overflow::Wait; ///< of a bounded channel
@@ -35,16 +36,16 @@ struct ChannelOptions
 /// then moved from sent to dropped.
 struct ChannelStats
 {
-    quint64 sent = 0;
+    quint64 sent = 0; ///< accepted items
     quint64 received = 0; ///< drained items included
-    quint64 dropped = 0;
-    qsizetype queued = 0;
+    quint64 dropped = 0; ///< not accepted, or taken back
+    qsizetype queued = 0; ///< accepted and not received yet
     bool closed = false; ///< nothing can be sent any more
     qsizetype peak = 0; ///< the most that were ever queued
     qsizetype parkedSenders = 0; ///< sends that wait for room, tasks and threads
     qsizetype parkedReceivers = 0; ///< receives that wait for an item
     qsizetype openSenders = 0; ///< ends, not their copies
-    qsizetype openReceivers = 0;
+    qsizetype openReceivers = 0; ///< receiving ends that are not closed
 };
 
 } // namespace QMicroIO

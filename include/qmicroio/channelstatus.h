@@ -29,6 +29,7 @@ public:
 
     /// The name that the channel was made with.
     QString name() const;
+    /// Of the whole channel, as either end gives them. Thread: any.
     ChannelStats stats() const;
     /// The first highWater() comes at `items` queued ones. Units: items; 0: never. By default the capacity of a bounded channel,
     /// 1024 otherwise, never for createLatest(). Fails: std::invalid_argument for a negative number.

@@ -104,11 +104,12 @@ private:
     std::shared_ptr<detail::WorkEnd> m_end;
 };
 
+/// Both ends of a new work channel; clone() the receiver for each loop.
 template<class T>
 struct WorkChannel
 {
-    ChannelSender<T> sender;
-    WorkReceiver<T> receiver;
+    ChannelSender<T> sender; ///< may be copied and used in any thread
+    WorkReceiver<T> receiver; ///< the first of its kind
 };
 
 namespace detail {

@@ -69,6 +69,7 @@ class QMICROIO_EXPORT CloseScope : public QObject
     Q_PROPERTY(bool failed READ isFailed NOTIFY closedChanged)
     Q_PROPERTY(QString reason READ reason NOTIFY closedChanged)
 public:
+    /// Open. Thread: any.
     explicit CloseScope(QObject *parent = nullptr);
     ~CloseScope() override;
 
@@ -107,6 +108,7 @@ private:
 /// co_await untilClosed(scope): goes on once it is closed; at once when it is closed already.
 ///
 /// Resumes: on the task's own thread, from its loop. Cancel point: yes. Fails: BrokenResourceError when the CloseScope is destroyed.
+/// Thread: the task's.
 inline detail::UntilClosed untilClosed(const CloseScope &scope)
 {
     return detail::UntilClosed(scope);

@@ -35,8 +35,8 @@ struct ScopeInfo
     /// Of the cancellation, once there is one.
     QString reason;
     std::chrono::nanoseconds cancelledFor{}; ///< since then
-    Cancelled::Cause cause = Cancelled::Cause::Request;
-    QString origin;
+    Cancelled::Cause cause = Cancelled::Cause::Request; ///< of the cancellation
+    QString origin; ///< of the cancellation: where it was called, or which child has failed
     /// Until the first deadline that reaches it; negative when that has passed.
     std::optional<std::chrono::nanoseconds> timeLeft;
 };
@@ -44,6 +44,7 @@ struct ScopeInfo
 /// One task as it was when its loop was asked. Thread: any.
 struct TaskInfo
 {
+    /// What it is doing.
     enum class State {
         NotBegun, ///< its first turn is still to come
         Ready, ///< goes on in the next turn
@@ -51,8 +52,8 @@ struct TaskInfo
         Waiting, ///< parked in a wait
     };
     quintptr id = 0; ///< its own among the tasks that exist at that moment
-    QString name;
-    State state = State::NotBegun;
+    QString name; ///< for people
+    State state = State::NotBegun; ///< what it is doing
     QString waitsFor; ///< "sleep", "a QFuture"; empty unless it waits
     /// From its outermost coroutine down to the one that waits, without this library's own. A task that runs or is ready
     /// has been there last.
@@ -63,7 +64,7 @@ struct TaskInfo
     quint64 polls = 0; ///< how often it was resumed
     /// How long it ran, while somebody watched (models do, and a StatusPrinter). Of many short turns it is an estimate.
     std::chrono::nanoseconds busy{};
-    ScopeInfo scope;
+    ScopeInfo scope; ///< the one it is in
     std::vector<GroupInfo> groups; ///< that it has opened, outermost first
 
     /// Where it waits, or waited last: the end of awaitChain.
@@ -73,14 +74,15 @@ struct TaskInfo
 /// One task group with its children. Thread: any.
 struct GroupInfo
 {
+    /// What it is doing.
     enum class State {
         Body, ///< its body runs
         Exit, ///< its body has ended; it waits for the children
     };
-    quintptr id = 0;
+    quintptr id = 0; ///< its own among the groups that exist at that moment
     QString parentTask; ///< the name of the task that opened it; empty for the root group of a service
-    State state = State::Body;
-    ScopeInfo scope;
+    State state = State::Body; ///< what it is doing
+    ScopeInfo scope; ///< the one it is in
     std::vector<TaskInfo> children; ///< oldest first
 };
 
@@ -89,8 +91,8 @@ struct QMICROIO_EXPORT LoopInfo
 {
     quintptr id = 0; ///< its own among the loops that exist at that moment
     QString name; ///< of its thread
-    bool isService = false;
-    bool answered = false;
+    bool isService = false; ///< of a LoopServiceThread
+    bool answered = false; ///< within the deadline; otherwise there is a note instead of tasks
     QString note; ///< what is known of a loop that did not answer
     AwaitSite lastWait; ///< of the task that runs on a loop that did not answer, where known
     std::vector<TaskInfo> tasks; ///< outside of every group, oldest first
@@ -106,6 +108,7 @@ struct QMICROIO_EXPORT LoopInfo
 struct QMICROIO_EXPORT TaskTree
 {
     std::vector<LoopInfo> loops; ///< oldest first
+    /// A line for each loop, group and task, indented by depth.
     QString toString() const;
 };
 

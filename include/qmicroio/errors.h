@@ -23,7 +23,9 @@ class TaskContext;
 class QMICROIO_EXPORT Error : public std::runtime_error
 {
 public:
+    /// With this text. Thread: any.
     explicit Error(const QString &message);
+    /// The same; the text is UTF-8.
     explicit Error(const char *message);
     Error(const Error &);
     Error &operator=(const Error &);
@@ -58,6 +60,7 @@ class QMICROIO_EXPORT BrokenResourceError : public Error
 {
 public:
     using Error::Error;
+    /// With the failure behind it. Thread: any.
     BrokenResourceError(const QString &message, std::exception_ptr cause);
     BrokenResourceError(const BrokenResourceError &);
     BrokenResourceError &operator=(const BrokenResourceError &);
@@ -75,6 +78,7 @@ class QMICROIO_EXPORT StartupError : public Error
 {
 public:
     using Error::Error;
+    /// With the failure behind it. Thread: any.
     StartupError(const QString &message, std::exception_ptr cause);
     StartupError(const StartupError &);
     StartupError &operator=(const StartupError &);
@@ -121,7 +125,9 @@ QMICROIO_DECLARE_ERROR(LogicError)
 class QMICROIO_EXPORT ExceptionGroup : public Error
 {
 public:
+    /// With a text that counts them. Thread: any.
     explicit ExceptionGroup(std::vector<std::exception_ptr> exceptions);
+    /// With a text of one's own above them.
     ExceptionGroup(const QString &message, std::vector<std::exception_ptr> exceptions);
     ExceptionGroup(const ExceptionGroup &);
     ExceptionGroup &operator=(const ExceptionGroup &);
@@ -150,6 +156,7 @@ public:
         LoopEnd, ///< the event loop of the task's thread ended
     };
 
+    /// For code that ends a wait of its own. Thread: any.
     explicit Cancelled(const QString &reason = {}, Cause cause = Cause::Request, const QString &origin = {});
     Cancelled(const Cancelled &);
     Cancelled &operator=(const Cancelled &);

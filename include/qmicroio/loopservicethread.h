@@ -229,7 +229,7 @@ public:
         , m_scope(std::move(scope))
         , m_submission(std::move(submission))
     {
-        locals() = std::move(m_submission.locals);
+        setLocals(std::move(m_submission.locals));
     }
     ~SubmittedChild() override
     {
@@ -397,6 +397,7 @@ class QMICROIO_EXPORT LoopServiceThread : public ServiceThread
 {
     Q_OBJECT
 public:
+    /// Not started yet. The name also names the thread. Thread: any with Qt set up.
     explicit LoopServiceThread(const QString &name = {}, QObject *parent = nullptr);
     ~LoopServiceThread() override;
 
@@ -441,20 +442,20 @@ public:
         if (deadline.isForever()) {
             Call call(std::move(fn));
             const detail::WaitEdge edge(seam().thread(), "callSync()", call.gate());
-            const std::chrono::nanoseconds spin = spinTime();
+            const detail::LoopCaller caller(seam());
             if (!seam().post([&call](detail::Fate fate) noexcept { call.run(fate); }))
                 throwNotRunning("callSync()");
-            call.wait(deadline, spin);
+            call.wait(deadline, caller.spin());
             if (call.wasRefused())
                 throwNotRunning("callSync()");
             return call.take();
         }
         const auto call = std::make_shared<Call>(std::move(fn));
         const detail::WaitEdge edge(seam().thread(), "callSync()", call->gate());
-        const std::chrono::nanoseconds spin = spinTime();
+        const detail::LoopCaller caller(seam());
         if (!seam().post([call](detail::Fate fate) noexcept { call->run(fate); }))
             throwNotRunning("callSync()");
-        if (!call->wait(deadline, spin))
+        if (!call->wait(deadline, caller.spin()))
             throwTimedOut(call->giveUp());
         if (call->wasRefused())
             throwNotRunning("callSync()");
@@ -500,7 +501,8 @@ public:
         QFuture<Result> future = submit([fn = std::move(fn), tell = detail::ReadinessEnd<T>(readiness)]() mutable {
             return detail::startSubmitted<T, Result>(std::move(fn), std::move(tell));
         });
-        if (!readiness->gate.wait(deadline, spinTime())) {
+        const detail::LoopCaller caller(seam());
+        if (!readiness->gate.wait(deadline, caller.spin())) {
             future.cancel();
             throw TimeoutError(QStringLiteral("startSync(): the task was not ready in time and is cancelled"));
         }
@@ -554,7 +556,6 @@ private:
     [[noreturn]] void throwNotRunning(const char *call) const;
     [[noreturn]] void throwTimedOut(bool neverBegins) const;
     [[noreturn]] static void throwWouldWaitForItself();
-    std::chrono::nanoseconds spinTime() const;
 
     template<class F, class R>
     void beginSubmission(detail::Fate fate, detail::Submission<F, R> &submission)

@@ -19,7 +19,7 @@ namespace QMicroIO {
 struct QMICROIO_EXPORT StuckLoop
 {
     QString thread; ///< its name; of a service the service's
-    bool isService = false;
+    bool isService = false; ///< of a LoopServiceThread
     QString task; ///< that runs; empty when it is a call or an event handler
     AwaitSite lastWait; ///< of that task: where it went on last
     QString blocksFor; ///< the thread that it waits for in a blocking call of this library; empty when in none
@@ -40,6 +40,7 @@ class QMICROIO_EXPORT LoopWatchdog : public QObject
 {
     Q_OBJECT
 public:
+    /// Watches from now on. Thread: any. Units: real time.
     explicit LoopWatchdog(std::chrono::milliseconds limit, QObject *parent = nullptr);
     ~LoopWatchdog() override;
 

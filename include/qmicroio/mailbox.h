@@ -33,8 +33,8 @@ struct MailboxStats
     quint64 received = 0; ///< taken by a get, a drain or an actor, or consumed by the gate
     quint64 consumed = 0; ///< those that the gate kept back
     quint64 dropped = 0; ///< dead letters: submitted after the end, never accepted
-    qsizetype queued = 0;
-    bool closed = false;
+    qsizetype queued = 0; ///< accepted and not taken yet
+    bool closed = false; ///< nothing is accepted any more
 };
 
 class MailboxWatcher;
@@ -215,6 +215,7 @@ private:
 /// A gate that lets every item through.
 struct AcceptAll
 {
+    /// True. Thread: any.
     template<class T>
     bool operator()(const T &) const noexcept
     {
@@ -588,6 +589,7 @@ public:
     MailboxStats stats() const { return core().stats(); }
 
 protected:
+    /// For the kinds of mailboxes.
     explicit MailboxHandle(std::shared_ptr<detail::MailboxCore<T>> core)
         : m_end(std::make_shared<detail::MailboxEnd<T>>(std::move(core)))
     {
@@ -598,6 +600,7 @@ protected:
     MailboxHandle &operator=(MailboxHandle &&) noexcept = default;
     ~MailboxHandle() = default;
 
+    /// For the kinds of mailboxes.
     detail::MailboxCore<T> &core() const { return *state(); }
 
 private:
@@ -620,6 +623,7 @@ class Mailbox : public MailboxHandle<T>
 {
 public:
     /// `name` is for diagnostics.
+    /// Thread: any.
     explicit Mailbox(const QString &name = {})
         : MailboxHandle<T>(std::make_shared<detail::FifoCore<T>>(name))
     {
@@ -647,9 +651,11 @@ class PriorityMailbox : public MailboxHandle<T>
     using Core = detail::PriorityCore<T, Key, Gate>;
 
 public:
+    /// What key(item) gives.
     using Level = typename Core::Level;
 
     /// `name` is for diagnostics.
+    /// Thread: any.
     explicit PriorityMailbox(Key key, Gate gate = {}, const QString &name = {})
         : PriorityMailbox(std::make_shared<Core>(name, std::move(key), std::move(gate)))
     {
@@ -687,12 +693,14 @@ class QMICROIO_EXPORT MailboxWatcher : public QObject
     Q_OBJECT
     Q_PROPERTY(quint64 deadLetters READ deadLetters NOTIFY deadLettersChanged)
 public:
+    /// Of this mailbox, from now on. Thread: one with an event loop, in which the object then lives.
     template<class T>
     explicit MailboxWatcher(const MailboxHandle<T> &mailbox, QObject *parent = nullptr)
         : MailboxWatcher(std::shared_ptr<detail::MailboxBase>(mailbox.state()), parent)
     {
     }
     /// The same for the mailbox of an actor.
+    /// Thread: as above.
     template<class T>
     explicit MailboxWatcher(const ActorCore<T> &actor, QObject *parent = nullptr)
         : MailboxWatcher(actor.m_mailbox, parent)

@@ -272,6 +272,7 @@ detail::OffloadWait<F> offload(F fn, OnCancel onCancel = OnCancel::Wait)
 /// The same on a pool of one's own: QThreadPool::setMaxThreadCount() limits how many run at once, for all who share the pool.
 ///
 /// Lifetime: the pool must outlive the wait. Fails: std::invalid_argument for a null pool.
+/// Thread: the task's; fn runs on a thread of the pool.
 template<class F>
     requires std::is_invocable_v<F>
 detail::OffloadWait<F> offload(QThreadPool *pool, F fn, OnCancel onCancel = OnCancel::Wait)

@@ -30,6 +30,7 @@
 #include <qmicroio/task.h>
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/tasklocal.h>
+#include <qmicroio/version.h>
 #include <qmicroio/wait.h>
 #include <qmicroio/whenall.h>
 #include <qmicroio/worktracker.h>

@@ -479,6 +479,7 @@ class RequestRegistry
     using Token = detail::HandleToken<Key, Value>;
 
 public:
+    /// What registerRequest() gives.
     using Handle = ReplyHandle<Key, Value>;
 
     /// The name is for diagnostics.
@@ -602,7 +603,8 @@ private:
         core->pending.insert(entry->key, entry);
         ++core->counts.accepted;
         lock.unlock();
-        detail::born(detail::Life::Request, entry.get(), detail::keyText(entry->key));
+        if (Q_UNLIKELY(detail::isLifeWatched()))
+            detail::born(detail::Life::Request, entry.get(), detail::keyText(entry->key));
         return entry;
     }
     std::shared_ptr<Entry> find(const Key &key) const

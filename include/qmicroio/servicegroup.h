@@ -24,6 +24,7 @@ class QMICROIO_EXPORT ServiceGroup
 {
 public:
     ServiceGroup() = default;
+    /// Of these, in this order. Thread: one at a time.
     ServiceGroup(std::initializer_list<ServiceThread *> services);
 
     /// Adds one at the end. Thread: one at a time.

@@ -38,6 +38,7 @@ class QMICROIO_EXPORT ServiceThread : public QObject
     Q_PROPERTY(QString name READ name CONSTANT)
     Q_PROPERTY(QString errorString READ errorString NOTIFY stateChanged)
 public:
+    /// What state() says; it never goes back.
     enum class State {
         Created, ///< not started
         Starting, ///< the thread runs, started() was not called yet
@@ -96,6 +97,7 @@ public:
     QString errorString() const;
     /// Closed from stop() or the end of the service on; failed after a failure. Thread: any.
     CloseScope &scope();
+    /// The same. Thread: any.
     const CloseScope &scope() const;
     /// What made it fail; null otherwise. Thread: any.
     std::exception_ptr error() const;

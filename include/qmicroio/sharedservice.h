@@ -22,6 +22,7 @@ namespace QMicroIO {
 class QMICROIO_EXPORT SharedService
 {
 public:
+    /// Starts nothing yet. The name is that of each service it starts. Thread: any.
     explicit SharedService(const QString &name = {});
     ~SharedService();
     SharedService(const SharedService &) = delete;

@@ -76,6 +76,7 @@ auto startMain(F body, Done done) -> QFuture<detail::SubmitResult<F>>
 }
 
 /// The same for those who watch the future only.
+/// Thread: as above. Fails: as above.
 template<class F>
 auto startMain(F body) -> QFuture<detail::SubmitResult<F>>
 {

@@ -33,14 +33,17 @@ enum class Restart {
 /// How a Supervisor deals with services that end. Thread: any.
 struct QMICROIO_EXPORT SupervisorOptions
 {
-    RestartStrategy strategy = RestartStrategy::OneForOne;
+    RestartStrategy strategy = RestartStrategy::OneForOne; ///< which services are replaced
     /// One restart more than this many within `window`: the supervisor stops everything and fails (escalation).
     int maxRestarts = 5;
+    /// Within which restarts are counted.
     std::chrono::milliseconds window{10'000};
     /// Before the first restart of a service; zero: at once. Each further failure in a row multiplies it, up to the longest. A
     /// service that was ready for `window` starts anew with the first.
     std::chrono::milliseconds backOff{100};
+    /// At least 1.
     double backOffFactor = 2;
+    /// No wait is longer.
     std::chrono::milliseconds longestBackOff{30'000};
     /// One that is not ready by then has failed with a TimeoutError. Zero: never.
     std::chrono::milliseconds startTimeout{30'000};
@@ -55,6 +58,7 @@ struct QMICROIO_EXPORT SupervisorOptions
 /// One service under supervision as it was when asked. Thread: any. Lifetime: a copy that refers to nothing.
 struct SupervisedService
 {
+    /// How it stands.
     enum class Health {
         Down, ///< not started yet, or stopped with the supervisor
         Starting, ///< its thread runs, it is not ready
@@ -64,9 +68,9 @@ struct SupervisedService
         Ended, ///< has ended by its own decision, and is not restarted
         Failed, ///< has failed, and is not restarted
     };
-    QString name;
-    Health health = Health::Down;
-    int restarts = 0;
+    QString name; ///< as given to add()
+    Health health = Health::Down; ///< how it stands
+    int restarts = 0; ///< so far
     QString lastError; ///< of its last failure; empty: none
 };
 
@@ -91,6 +95,7 @@ public:
     /// failure of the service.
     using Factory = std::function<std::unique_ptr<ServiceThread>()>;
 
+    /// Without services yet: add() them, then start(). Thread: any with Qt set up.
     explicit Supervisor(const QString &name = {}, const SupervisorOptions &options = {}, QObject *parent = nullptr);
     ~Supervisor() override;
 

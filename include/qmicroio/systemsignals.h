@@ -61,10 +61,12 @@ public:
         quint64 m_id;
     };
 
+    /// As SystemSignalOptions are by default.
     explicit SystemSignals(QObject *parent = nullptr)
         : SystemSignals(SystemSignalOptions(), parent)
     {
     }
+    /// With options.
     explicit SystemSignals(const SystemSignalOptions &options, QObject *parent = nullptr);
     ~SystemSignals() override;
 

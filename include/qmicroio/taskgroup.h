@@ -24,11 +24,12 @@ namespace QMicroIO {
 /// The name of a child, shown in diagnostics and in what a cancellation says about its origin.
 struct TaskName
 {
+    /// Thread: any.
     explicit TaskName(const QString &name)
         : text(name)
     {
     }
-    QString text;
+    QString text; ///< as given
 };
 
 class TaskGroup;
@@ -133,7 +134,7 @@ private:
     virtual void destroyFrames() noexcept = 0;
     void unlink() noexcept;
 
-    // First, and in one byte: there is one left behind the flags of TaskContext.
+    // First, and in one byte: there is room behind the flags of TaskContext.
     bool m_adopted : 1 = false;
     bool m_sheltered : 1 = false; // its own code, or that of a task inside it, is on the stack
     GroupState *m_group; // which keeps itself as long as it has children
@@ -668,6 +669,7 @@ private:
     std::shared_ptr<detail::StartState<T>> m_state;
 };
 
+/// The same for a child that has no value to give: started(). Thread: the loop's. Lifetime: as long as the child.
 template<>
 class TaskStatus<void>
 {

@@ -53,6 +53,7 @@ detail::SignalWait<Object, void (Sender::*)(Args...), typename detail::SignalArg
 }
 
 /// The same for a signal that is declared const.
+/// Thread: the task's.
 template<class Object, class Sender, class... Args>
     requires std::is_base_of_v<Sender, Object>
 detail::SignalWait<Object, void (Sender::*)(Args...) const, typename detail::SignalArguments<Args...>::Tuple>

@@ -21,13 +21,14 @@ namespace QMicroIO {
 template<class... T>
 struct WhenAnyResult
 {
+    /// Thread: any.
     WhenAnyResult(qsizetype which, std::variant<T...> result)
         : index(which)
         , value(std::move(result))
     {
     }
     qsizetype index; ///< the position among the arguments; the same as value.index()
-    std::variant<T...> value;
+    std::variant<T...> value; ///< what that part gave
 };
 
 namespace detail {
@@ -126,6 +127,7 @@ Task<typename detail::AllResult<A...>::Type> whenAll(A... awaitables)
 }
 
 /// The same for any number of Tasks of one type; gives a vector of their results in the same order, nothing for void.
+/// Thread: the task's.
 template<class T>
 Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::NotVoid<T>>>> whenAll(std::vector<Task<T>> tasks)
 {

@@ -97,6 +97,7 @@ class QMICROIO_EXPORT WorkTracker : public QObject
     Q_OBJECT
     Q_PROPERTY(bool busy READ isBusy NOTIFY busyChanged)
 public:
+    /// Idle. Thread: any.
     explicit WorkTracker(QObject *parent = nullptr);
     ~WorkTracker() override;
 

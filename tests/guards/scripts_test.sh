@@ -22,7 +22,7 @@ expect() {
     fi
 }
 
-for script in test demo check bench fuzz verify torture qt-tsan repeat; do
+for script in test demo check bench fuzz verify torture qt-tsan repeat package abi docs; do
     expect 0 "Usage: tools/$script" "$tools/$script" --help
     expect 2 "Usage: tools/$script" "$tools/$script" --no-such-option
 done
@@ -34,6 +34,7 @@ expect 2 "no preset named nonsense" "$tools/repeat" --preset nonsense
 expect 2 "no check named nonsense" "$tools/check" --only nonsense
 expect 2 "does not exist" "$tools/demo" "$work/nothing"
 expect 2 "one folder at most" "$tools/qt-tsan" / /
+expect 2 "neither a folder nor a revision" "$tools/abi" compare "$work/nothing"
 expect 1 "" "$tools/qt-tsan" --where "$work/nothing"
 expect 2 "from 1 upwards" "$tools/demo" --jobs none
 expect 2 "more than one DIR" "$tools/demo" / /

@@ -28,6 +28,11 @@ protected:
 
 QMICROIO_EXPORT extern std::atomic<LifeWatcher *> lifeWatcher;
 
+// For names that cost something to make.
+inline bool isLifeWatched() noexcept
+{
+    return lifeWatcher.load(std::memory_order_relaxed) != nullptr;
+}
 inline void born(Life kind, const void *thing, const QString &name = {}) noexcept
 {
     if (LifeWatcher *watcher = lifeWatcher.load(std::memory_order_acquire); Q_UNLIKELY(watcher != nullptr))

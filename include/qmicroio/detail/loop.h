@@ -240,6 +240,8 @@ public:
             return 0;
         return (m_polls++ % unsigned(m_pollWeight)) == 0 ? m_pollWeight : 0;
     }
+    // For whoever told the event loop to quit: busy-poll mode is not to keep it.
+    void endWatch() noexcept { m_watchEnds = true; }
     // When this turn began; outside a turn, now. For time stamps that may cost nothing.
     TimePoint turnTime() const noexcept;
     // One line for each task: name, state, where it waits and for what. On the loop's thread.
@@ -274,7 +276,9 @@ private:
     unsigned m_polls = 0;
     bool m_pollsAreLong = true; // in the last turn
     Owner m_owner;
+    bool m_isNew; // has not waited yet
     bool m_watching = false;
+    bool m_watchEnds = false;
     bool m_closing = false;
     bool m_ending = false;
     TimePoint m_endingSince{};

@@ -214,7 +214,8 @@ public:
     QString name() const final;
     void setName(const QString &name) noexcept; // without memory for it the task goes without
     // The task-local values that it sees; at first those of whoever made it.
-    LocalsRef &locals() { return m_locals; }
+    LocalsRef locals() const noexcept { return m_rare ? m_rare->locals : LocalsRef(); }
+    void setLocals(LocalsRef locals); // std::bad_alloc; never where it had some before, and never for none
     virtual GroupState *group() const { return nullptr; }
 
     bool isCancelled() const
@@ -325,16 +326,16 @@ private:
         QString name;
         std::exception_ptr beginError;
         std::chrono::nanoseconds busy{};
+        LocalsRef locals;
     };
     Rare *rare() noexcept; // null without memory
     std::unique_ptr<Rare> m_rare;
-    LocalsRef m_locals;
     TimePoint m_since;
     quint32 m_polls = 0;
     quint8 m_nesting = 0;
     bool m_hasNext = false;
-    bool m_done = false;
-    // One byte: these eight bytes are all that a sleeping task pays for them.
+    // One byte: what is left of these eight is for the kinds of tasks, which then are no larger for their own flags.
+    bool m_done : 1 = false;
     bool m_begun : 1 = false;
     bool m_onStack : 1 = false;
     bool m_throwsNext : 1 = false;

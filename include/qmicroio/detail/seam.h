@@ -262,7 +262,8 @@ public:
     }
     bool isOwnThread() const noexcept { return m_owner.load(std::memory_order_relaxed) == ownerToken(); }
 
-    // Where the two sides of a blocking call run, -1 if unknown: on the same core neither may stay awake for the other.
+    // Where the loop runs, and one who waits for it right now; -1 if unknown or nobody. On the same core neither may stay awake
+    // for the other.
     std::atomic<int> loopCore{-1};
     std::atomic<int> callerCore{-1};
     // Busy-poll mode: while the loop watches, senders only raise a flag.
@@ -346,6 +347,22 @@ QMICROIO_EXPORT int currentCore() noexcept;
 // wait often saves the whole wake-up, and never loses more than once its price.
 QMICROIO_EXPORT std::chrono::nanoseconds wakeUpTime();
 
+// Stands for a caller that waits for a loop, while it waits.
+class QMICROIO_EXPORT LoopCaller
+{
+public:
+    explicit LoopCaller(Seam &seam) noexcept;
+    ~LoopCaller() { m_seam.callerCore.store(-1, std::memory_order_relaxed); }
+    LoopCaller(const LoopCaller &) = delete;
+    LoopCaller &operator=(const LoopCaller &) = delete;
+    // How long it may stay awake before it sleeps.
+    std::chrono::nanoseconds spin() const { return m_spin; }
+
+private:
+    Seam &m_seam;
+    std::chrono::nanoseconds m_spin{};
+};
+
 // Stays awake until `done` holds, at most that long; what it says last.
 template<class Predicate>
 bool spinUntil(Predicate done, std::chrono::nanoseconds longest)
@@ -365,6 +382,24 @@ bool spinUntil(Predicate done, std::chrono::nanoseconds longest)
         }
     } while (Clock::now() < end);
     return false;
+}
+
+// The same where the thread that is waited for may stand in the queue of this very core: the core is given away at each look.
+// Ends early once that takes long, for then others than that thread want the core, and a sleep is cheaper.
+template<class Predicate>
+bool yieldUntil(Predicate done, std::chrono::nanoseconds longest)
+{
+    TimePoint time = Clock::now();
+    const TimePoint end = time + longest;
+    while (!done()) {
+        if (time >= end)
+            return false;
+        std::this_thread::yield();
+        const TimePoint before = std::exchange(time, Clock::now());
+        if (time - before > 2 * wakeUpTime())
+            return done();
+    }
+    return true;
 }
 
 // One thread waits once for another. Opening never touches the gate after the waiter may have gone on, so it can

@@ -13,10 +13,12 @@ namespace QMicroIO::Test {
 class QMICROIO_TEST_EXPORT CheckFailed : public Error
 {
 public:
+    /// With this text, at this place. Thread: any.
     explicit CheckFailed(const QString &message, std::source_location place = std::source_location::current());
     CheckFailed(const CheckFailed &);
     CheckFailed &operator=(const CheckFailed &);
     ~CheckFailed() override;
+    /// Where the check stands. Thread: any.
     std::source_location place() const { return m_place; }
 
 private:

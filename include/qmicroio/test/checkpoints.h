@@ -78,6 +78,7 @@ auto assertCheckpoints(F body, std::source_location place = std::source_location
 
 /// Runs `body`, a coroutine, and requires that it neither let others run nor asked whether it is cancelled. Else as
 /// assertCheckpoints().
+/// Thread: a task's.
 template<class F>
 auto assertNoCheckpoints(F body, std::source_location place = std::source_location::current())
 {

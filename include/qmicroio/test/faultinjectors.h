@@ -20,6 +20,7 @@ namespace QMicroIO::Test {
 class QMICROIO_TEST_EXPORT InjectedFault : public Error
 {
 public:
+    /// With this text. Thread: any.
     explicit InjectedFault(const QString &message = QStringLiteral("a fault of the test"));
     InjectedFault(const InjectedFault &);
     InjectedFault &operator=(const InjectedFault &);
@@ -34,6 +35,7 @@ class QMICROIO_TEST_EXPORT FaultyService : public LoopServiceThread
 {
     Q_OBJECT
 public:
+    /// Where it dies or hangs.
     enum class Point {
         BeforeReady, ///< throws instead of started()
         ReturnsUnready, ///< returns without started()
@@ -72,6 +74,7 @@ template<class T>
 class FailingSender
 {
 public:
+    /// Takes over `sender`. The error is an InjectedFault unless one is given.
     FailingSender(ChannelSender<T> sender, int items, std::exception_ptr error = nullptr)
         : m_state(std::make_shared<State>(std::move(sender), items,
                                           error ? error : std::make_exception_ptr(InjectedFault())))
@@ -85,7 +88,9 @@ public:
             m_state->sender.fail(m_state->error);
         return m_state->sender.sendNowait(std::move(item));
     }
+    /// As ChannelSender::close().
     bool close() { return m_state->sender.close(); }
+    /// As ChannelSender::isClosed().
     bool isClosed() const { return m_state->sender.isClosed(); }
 
 private:
@@ -111,6 +116,7 @@ private:
 class QMICROIO_TEST_EXPORT StalledLoop
 {
 public:
+    /// Stalls the loop of this service.
     explicit StalledLoop(LoopServiceThread &service);
     ~StalledLoop();
     StalledLoop(const StalledLoop &) = delete;

@@ -110,6 +110,7 @@ Task<int> interruptAtEachStep(Make make, Check check, int mostSteps = 1000,
 }
 
 /// The same without a check of one's own.
+/// Thread: a task's.
 template<class Make>
 Task<int> interruptAtEachStep(Make make, std::source_location place = std::source_location::current())
 {

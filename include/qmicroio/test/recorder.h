@@ -75,7 +75,9 @@ public:
     /// A line of the test's own.
     void note(const QString &name, const QString &what);
 
+    /// What was recorded so far, a line each.
     QStringList lines(Columns columns = Columns(Column::Time) | Column::Thread) const;
+    /// Forgets what was recorded.
     void clear();
 
     /// The lines must be these, in this order. Fails: CheckFailed with a difference, line by line.

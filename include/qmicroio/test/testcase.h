@@ -24,6 +24,7 @@ namespace QMicroIO::Test {
 /// How runTest() runs a body.
 struct TestOptions
 {
+    /// By which clock the body lives.
     enum class Clock {
         /// A VirtualClock that jumps at once when everything is blocked; one that is installed already is used as it is.
         Autojump,
@@ -33,7 +34,7 @@ struct TestOptions
     /// Real time that the body may take. Then the test fails, the task tree is printed and the body is cancelled; if
     /// even that does not end it, the process is aborted.
     std::chrono::milliseconds watchdog{30000};
-    Clock clock = Clock::Autojump;
+    Clock clock = Clock::Autojump; ///< by which clock the body lives
     bool checkLeaks = true; ///< with a LeakGuard
 };
 

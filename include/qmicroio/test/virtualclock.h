@@ -47,6 +47,7 @@ public:
     void install();
     /// Back to the system's clock: what still waits keeps the time that it has left. Harmless when not installed.
     void uninstall();
+    /// Between install() and uninstall().
     bool isInstalled() const;
 
     /// Since install(): zero then, and before.
@@ -67,6 +68,7 @@ public:
     ///
     /// Fails: std::invalid_argument for a negative rate or NaN.
     void setRate(double rate);
+    /// As set by setRate().
     double rate() const;
 
     /// Once everything has been blocked that long (real time), the clock jumps to the next deadline. Acts at once.
@@ -108,6 +110,7 @@ private:
 
 /// The clock's own instant, for code under test that computes absolute deadlines. The system's when no clock is
 /// installed.
+/// Thread: any.
 QMICROIO_TEST_EXPORT std::chrono::steady_clock::time_point now();
 
 } // namespace QMicroIO::Test

@@ -122,13 +122,12 @@ bool writeSvg(const QString &path, const std::vector<Sample> &samples)
     constexpr int Width = 720;
     constexpr int Height = 110;
     constexpr int Left = 60;
-    QString svg =
-        QStringLiteral(
-            "<!-- SPDX-License-Identifier: Apache-2.0 -->\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%1\" "
-            "height=\"%2\" font-family=\"sans-serif\" font-size=\"12\">\n"
-            "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n")
-            .arg(Width + Left + 20)
-            .arg(int(std::size(panels)) * (Height + 30) + 30);
+    QString svg = QStringLiteral("<!-- SPDX-License-"
+                                 "Identifier: Apache-2.0 -->\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%1\" "
+                                 "height=\"%2\" font-family=\"sans-serif\" font-size=\"12\">\n"
+                                 "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n")
+                      .arg(Width + Left + 20)
+                      .arg(int(std::size(panels)) * (Height + 30) + 30);
     const double duration = std::max(samples.back().seconds, 1e-9);
     int top = 10;
     for (const Panel &panel : panels) {

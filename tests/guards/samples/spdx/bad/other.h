@@ -1,2 +1,2 @@
 // Another licence. expect: no "SPDX
-// SPDX-License-Identifier: MIT
+// SPDX-License-¦Identifier: MIT

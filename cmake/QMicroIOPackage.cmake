@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# Debian packages by CPack: one of what a program needs to run, one of what it needs to be built. tools/package makes them.
+if(NOT PROJECT_IS_TOP_LEVEL)
+    return()
+endif()
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME qmicroio)
+set(CPACK_PACKAGE_VENDOR "The QMicroIO maintainers")
+set(CPACK_PACKAGE_CONTACT "The QMicroIO maintainers <maintainers@qmicroio.invalid>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+# CMake 3.25's default, but said: files of the machine that packs must not pass on its umask.
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+    OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE
+)
+
+set(CPACK_COMPONENTS_ALL ${QMICROIO_RUNTIME} ${QMICROIO_DEVELOPMENT})
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+# The development package's library needs the runtime one, which is not installed while it is made.
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY "=")
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
+
+string(TOUPPER ${QMICROIO_RUNTIME} runtime)
+set(CPACK_DEBIAN_${runtime}_PACKAGE_NAME libqmicroio)
+set(CPACK_DEBIAN_${runtime}_PACKAGE_SECTION libs)
+set(CPACK_COMPONENT_${runtime}_DESCRIPTION "Service threads and structured concurrency for Qt 6: the library programs run with.")
+
+string(TOUPPER ${QMICROIO_DEVELOPMENT} development)
+set(CPACK_DEBIAN_${development}_PACKAGE_NAME libqmicroio-dev)
+set(CPACK_DEBIAN_${development}_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_${development}_PACKAGE_DEPENDS "libqmicroio (= ${PROJECT_VERSION}), qt6-base-dev (>= 6.4), qcoro-qt6-dev (>= 0.8)")
+set(CPACK_COMPONENT_${development}_DESCRIPTION
+    "Service threads and structured concurrency for Qt 6: headers, the test kit, and files for CMake, pkg-config and qmake."
+)
+
+foreach(component IN ITEMS ${QMICROIO_RUNTIME} ${QMICROIO_DEVELOPMENT})
+    string(TOUPPER ${component} upper)
+    install(FILES ${PROJECT_SOURCE_DIR}/LICENSE
+        RENAME copyright
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${CPACK_DEBIAN_${upper}_PACKAGE_NAME}
+        COMPONENT ${component}
+    )
+endforeach()
+
+include(CPack)
