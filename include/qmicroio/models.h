@@ -32,6 +32,8 @@ class MonitorFeed;
 //           time at most. Applying is linear in the rows.
 
 /// A row for each service: the ServiceThreads of the program, made before the model or later.
+///
+/// Thread: every method: the GUI's; any other one is a LogicError that names both.
 class QMICROIO_EXPORT ServiceModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -59,25 +61,28 @@ public:
     };
     Q_ENUM(Role)
 
+    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
     explicit ServiceModel(QObject *parent = nullptr);
     ~ServiceModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
+    /// Of one of the roles above; Fails: an invalid QVariant.
     QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
+    /// The names of the roles, for QML.
     QHash<int, QByteArray> roleNames() const override;
 
-    int count() const;
+    int count() const; ///< of rows
     /// Updates a second: 20, at most 60. What is no number above zero is ignored with a warning.
     double rate() const;
-    void setRate(double rate);
+    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
     /// Milliseconds that one number of a history stands for: 1000, at least 50. A history has 120 numbers.
     int historyInterval() const;
-    void setHistoryInterval(int ms);
+    void setHistoryInterval(int ms); ///< less than 50 counts as 50
 
 Q_SIGNALS:
-    void countChanged();
-    void rateChanged();
-    void historyIntervalChanged();
+    void countChanged(); ///< rows came or went
+    void rateChanged(); ///< by setRate()
+    void historyIntervalChanged(); ///< by setHistoryInterval()
 
 private:
     friend class detail::RowsOf<ServiceModel>;
@@ -85,6 +90,8 @@ private:
 };
 
 /// A row for each channel and mailbox.
+///
+/// Thread: every method: the GUI's; any other one is a LogicError that names both.
 class QMICROIO_EXPORT ChannelModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -92,6 +99,7 @@ class QMICROIO_EXPORT ChannelModel : public QAbstractListModel
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
     Q_PROPERTY(int historyInterval READ historyInterval WRITE setHistoryInterval NOTIFY historyIntervalChanged)
 public:
+    /// Whether it takes items, and how it ended.
     enum class State { Open, Closed, Failed };
     Q_ENUM(State)
     /// These numbers and names stay.
@@ -114,24 +122,27 @@ public:
     };
     Q_ENUM(Role)
 
+    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
     explicit ChannelModel(QObject *parent = nullptr);
     ~ChannelModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
+    /// Of one of the roles above; Fails: an invalid QVariant.
     QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
+    /// The names of the roles, for QML.
     QHash<int, QByteArray> roleNames() const override;
 
-    int count() const;
+    int count() const; ///< of rows
     /// As those of ServiceModel.
     double rate() const;
-    void setRate(double rate);
-    int historyInterval() const;
-    void setHistoryInterval(int ms);
+    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
+    int historyInterval() const; ///< in milliseconds
+    void setHistoryInterval(int ms); ///< less than 50 counts as 50
 
 Q_SIGNALS:
-    void countChanged();
-    void rateChanged();
-    void historyIntervalChanged();
+    void countChanged(); ///< rows came or went
+    void rateChanged(); ///< by setRate()
+    void historyIntervalChanged(); ///< by setHistoryInterval()
 
 private:
     friend class detail::RowsOf<ChannelModel>;
@@ -139,6 +150,8 @@ private:
 };
 
 /// A row for each request registry.
+///
+/// Thread: every method: the GUI's; any other one is a LogicError that names both.
 class QMICROIO_EXPORT RequestModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -165,35 +178,39 @@ public:
     };
     Q_ENUM(Role)
 
+    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
     explicit RequestModel(QObject *parent = nullptr);
     ~RequestModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
+    /// Of one of the roles above; Fails: an invalid QVariant.
     QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
+    /// The names of the roles, for QML.
     QHash<int, QByteArray> roleNames() const override;
 
-    int count() const;
+    int count() const; ///< of rows
     /// As those of ServiceModel.
     double rate() const;
-    void setRate(double rate);
-    int historyInterval() const;
-    void setHistoryInterval(int ms);
+    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
+    int historyInterval() const; ///< in milliseconds
+    void setHistoryInterval(int ms); ///< less than 50 counts as 50
 
 Q_SIGNALS:
-    void countChanged();
-    void rateChanged();
-    void historyIntervalChanged();
+    void countChanged(); ///< rows came or went
+    void rateChanged(); ///< by setRate()
+    void historyIntervalChanged(); ///< by setHistoryInterval()
 
 private:
     friend class detail::RowsOf<RequestModel>;
     const std::unique_ptr<detail::RowsOf<RequestModel>> d;
 };
 
-/// What the rows of the two task models have in common.
+/// What the rows of the two task models have in common. Thread: any, it holds constants only.
 class QMICROIO_EXPORT TaskRow : public QObject
 {
     Q_OBJECT
 public:
+    /// What a row is.
     enum class Kind {
         Loop, ///< a thread's event loop
         Group, ///< a task group
@@ -201,6 +218,7 @@ public:
         Await, ///< one co_await of a task that waits inside of other coroutines, outermost first
     };
     Q_ENUM(Kind)
+    /// What it does.
     enum class State {
         NotBegun,
         Ready,
@@ -212,6 +230,7 @@ public:
         Silent, ///< a loop that does not answer
     };
     Q_ENUM(State)
+    /// What is wrong with it.
     enum class Warning {
         NoWarning,
         IgnoresCancellation, ///< cancelled for more than a second, and still waiting for something else
@@ -247,32 +266,39 @@ public:
 };
 
 /// The tree of loops, groups, tasks and their awaits, as taskTree() gives it.
+///
+/// Thread: every method: the GUI's; any other one is a LogicError that names both.
 class QMICROIO_EXPORT TaskModel : public QAbstractItemModel
 {
     Q_OBJECT
     Q_PROPERTY(int taskCount READ taskCount NOTIFY taskCountChanged)
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
 public:
+    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
     explicit TaskModel(QObject *parent = nullptr);
     ~TaskModel() override;
 
+    /// Fails: an invalid index.
     QModelIndex index(int row, int column, const QModelIndex &parent = {}) const override;
+    /// Invalid for a loop.
     QModelIndex parent(const QModelIndex &child) const override;
     using QObject::parent;
-    int rowCount(const QModelIndex &parent = {}) const override;
-    int columnCount(const QModelIndex &parent = {}) const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
+    int columnCount(const QModelIndex &parent = {}) const override; ///< one
+    /// Of one of the roles above; Fails: an invalid QVariant.
     QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
+    /// The names of the roles, for QML.
     QHash<int, QByteArray> roleNames() const override;
 
     /// In the whole program.
     int taskCount() const;
     /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate);
+    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
 
 Q_SIGNALS:
-    void taskCountChanged();
-    void rateChanged();
+    void taskCountChanged(); ///< at most once an update
+    void rateChanged(); ///< by setRate()
 
 private:
     friend class detail::TaskNodes;
@@ -280,6 +306,8 @@ private:
 };
 
 /// The same tree as a list of its open rows, for a view that scrolls through very many of them.
+///
+/// Thread: every method: the GUI's; any other one is a LogicError that names both.
 class QMICROIO_EXPORT TaskListModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -289,34 +317,37 @@ class QMICROIO_EXPORT TaskListModel : public QAbstractListModel
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
     Q_PROPERTY(QString filter READ filter WRITE setFilter NOTIFY filterChanged)
 public:
+    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
     explicit TaskListModel(QObject *parent = nullptr);
     ~TaskListModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
+    /// Of one of the roles above; Fails: an invalid QVariant.
     QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
+    /// The names of the roles, for QML.
     QHash<int, QByteArray> roleNames() const override;
 
     /// Opens or closes a row; one that does not exist is ignored. New rows come open, those with awaits only closed.
     Q_INVOKABLE void setExpanded(int row, bool expanded);
-    Q_INVOKABLE bool isExpanded(int row) const;
+    Q_INVOKABLE bool isExpanded(int row) const; ///< false for a row that does not exist
 
-    int count() const;
+    int count() const; ///< of rows
     /// In the whole program.
     int taskCount() const;
     /// Rows with a warning, in the whole program.
     int warningCount() const;
     /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate);
+    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
     /// Only loops of this name are shown; empty: all.
     QString filter() const;
-    void setFilter(const QString &filter);
+    void setFilter(const QString &filter); ///< as filter() says
 
 Q_SIGNALS:
-    void countChanged();
-    void taskCountChanged();
-    void rateChanged();
-    void filterChanged();
+    void countChanged(); ///< rows came or went
+    void taskCountChanged(); ///< at most once an update
+    void rateChanged(); ///< by setRate()
+    void filterChanged(); ///< by setFilter()
 
 private:
     friend class detail::TaskLines;
@@ -324,6 +355,8 @@ private:
 };
 
 /// One service, by its name: properties for bindings. Of several with that name, the newest.
+///
+/// Thread: every method: the GUI's; any other one is a LogicError that names both.
 class QMICROIO_EXPORT ServiceMonitor : public QObject
 {
     Q_OBJECT
@@ -341,31 +374,31 @@ class QMICROIO_EXPORT ServiceMonitor : public QObject
     Q_PROPERTY(double callsPerSecond READ callsPerSecond NOTIFY changed)
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
 public:
-    explicit ServiceMonitor(QObject *parent = nullptr);
-    explicit ServiceMonitor(const QString &name, QObject *parent = nullptr);
+    explicit ServiceMonitor(QObject *parent = nullptr); ///< of no service, until it has a name
+    explicit ServiceMonitor(const QString &name, QObject *parent = nullptr); ///< of the service with that name
     ~ServiceMonitor() override;
 
-    QString name() const;
-    void setName(const QString &name);
+    QString name() const; ///< of the service
+    void setName(const QString &name); ///< what was known of the service before is forgotten
     /// False: no service has that name now; the rest then is as it was last.
     bool exists() const;
-    ServiceThread::State state() const;
+    ServiceThread::State state() const; ///< as it was last
     QString stateName() const; ///< empty before one was seen
-    bool isReady() const;
-    QString reason() const;
-    QString error() const;
+    bool isReady() const; ///< whether its state is Ready
+    QString reason() const; ///< why it stops or stopped
+    QString error() const; ///< what made it fail
     double uptime() const; ///< seconds
-    int restarts() const;
+    int restarts() const; ///< how many services of its name were started before it
     int tasks() const; ///< -1 while its loop does not answer, and for one without a loop
     double busy() const; ///< 0 to 1
-    double callsPerSecond() const;
+    double callsPerSecond() const; ///< calls that its loop has accepted
     /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate);
+    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
 
 Q_SIGNALS:
-    void nameChanged();
-    void rateChanged();
+    void nameChanged(); ///< by setName()
+    void rateChanged(); ///< by setRate()
     /// Emitted: at most once an update, if something is different.
     void changed();
 

@@ -17,10 +17,12 @@ namespace QMicroIO {
 class QMICROIO_EXPORT StatusPrinter
 {
 public:
+    /// What is printed.
     enum class Format {
         Text, ///< as ProgramStatus::toString(), with a line before and after
         Json, ///< as ProgramStatus::toJson(), on one line
     };
+    /// Begins to listen for the signals.
     explicit StatusPrinter(Format format = Format::Text);
     ~StatusPrinter();
     StatusPrinter(const StatusPrinter &) = delete;
