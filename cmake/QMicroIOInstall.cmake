@@ -2,11 +2,13 @@
 
 include(CMakePackageConfigHelpers)
 
+set(QMICROIO_INSTALL_QMLDIR ${CMAKE_INSTALL_LIBDIR}/qml CACHE STRING "Where QML modules go, below the prefix")
 set(QMICROIO_INSTALL_CMAKEDIR ${CMAKE_INSTALL_LIBDIR}/cmake/QMicroIO)
 
-# Two components: what a program needs to run, and what it needs to be built and tested. QMicroIOPackage.cmake makes a
-# package of each.
+# Three components: what a program needs to run, the QML module, and what a program needs to be built and tested.
+# QMicroIOPackage.cmake makes a package of each.
 set(QMICROIO_RUNTIME QMicroIORuntime)
+set(QMICROIO_MODULE QMicroIOModule)
 set(QMICROIO_DEVELOPMENT QMicroIODevelopment)
 
 install(TARGETS QMicroIOCore
@@ -49,7 +51,7 @@ configure_package_config_file(
     ${PROJECT_SOURCE_DIR}/cmake/QMicroIOConfig.cmake.in
     ${PROJECT_BINARY_DIR}/QMicroIOConfig.cmake
     INSTALL_DESTINATION ${QMICROIO_INSTALL_CMAKEDIR}
-    NO_SET_AND_CHECK_MACRO
+    PATH_VARS QMICROIO_INSTALL_QMLDIR
 )
 # Until 1.0 a minor version may change the interface.
 write_basic_package_version_file(

@@ -64,6 +64,21 @@ QString ChannelBase::label() const
     return m_options.name.isEmpty() ? QStringLiteral("(unnamed)") : QStringLiteral("'%1'").arg(m_options.name);
 }
 
+void ChannelBase::report(const void *object, ListedState &into)
+{
+    const auto &channel = *static_cast<const ChannelBase *>(object);
+    const ChannelStats stats = channel.stats();
+    into.name = channel.m_options.name;
+    into.sent = stats.sent;
+    into.received = stats.received;
+    into.dropped = stats.dropped;
+    into.queued = stats.queued;
+    into.peak = stats.peak;
+    into.isClosed = stats.closed;
+    const std::lock_guard lock(channel.m_mutex);
+    into.error = channel.m_error;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // How it ends
 

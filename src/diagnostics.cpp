@@ -127,6 +127,27 @@ AwaitSite siteOf(const std::source_location &site)
     return {QString::fromUtf8(site.file_name()), int(site.line()), QString::fromUtf8(site.function_name())};
 }
 
+// Many tasks wait at few places: their texts are made once.
+class SiteTexts
+{
+public:
+    const AwaitSite &of(const std::source_location &site)
+    {
+        const std::size_t key = std::hash<const void *>()(site.function_name()) ^ (std::size_t(site.line()) << 20U)
+            ^ std::size_t(site.column());
+        auto &known = m_known[key];
+        for (const auto &[place, text] : known) {
+            if (place.line() == site.line() && place.column() == site.column()
+                && place.function_name() == site.function_name() && place.file_name() == site.file_name())
+                return text;
+        }
+        return known.emplace_back(site, siteOf(site)).second;
+    }
+
+private:
+    std::unordered_map<std::size_t, std::vector<std::pair<std::source_location, AwaitSite>>> m_known;
+};
+
 // Puts the lists of one loop together into trees. On the loop's thread.
 class Reader
 {
@@ -186,11 +207,14 @@ public:
                 const std::source_location site = frame->site();
                 const bool tellsNothing = detail::isOwnFrame(site) && (frame->parent() || !info.awaitChain.empty());
                 if (site.line() != 0 && !tellsNothing)
-                    info.awaitChain.push_back(siteOf(site));
+                    info.awaitChain.push_back(m_sites.of(site));
             }
             std::reverse(info.awaitChain.begin(), info.awaitChain.end());
         }
         info.age = m_time - task.since();
+        info.since = task.since();
+        info.polls = task.polls();
+        info.busy = task.busy();
         info.scope = read(task.scope());
         info.groups = groupsOf(&task);
         return info;
@@ -215,6 +239,7 @@ private:
         info.isCancelled = (scope && scope->isEffective()) || m_loop.isEnding();
         if (const detail::CancelInfo *why = scope && scope->isEffective() ? scope->effectiveInfo() : nullptr) {
             info.reason = why->reason;
+            info.cancelledFor = m_now - why->when;
             info.cause = why->cause;
             info.origin = why->origin;
         }
@@ -230,6 +255,7 @@ private:
     }
 
     const detail::Loop &m_loop;
+    mutable SiteTexts m_sites;
     const detail::TimePoint m_time = detail::Clock::now(); // stamps are made without the clock that tests may replace
     const detail::TimePoint m_now = detail::now();
     std::unordered_map<const detail::GroupState *, std::vector<const detail::TaskContext *>> m_tasks;
@@ -239,7 +265,14 @@ private:
 struct Answer
 {
     detail::Gate gate;
+    std::atomic<bool> isThere{false};
     bool isRefused = false;
+    std::chrono::nanoseconds took{};
+    void give()
+    {
+        isThere.store(true, std::memory_order_release);
+        gate.open();
+    }
     std::vector<TaskInfo> tasks;
     std::vector<GroupInfo> groups;
 };
@@ -260,7 +293,7 @@ public:
             m_asked = own && own->seam() == m_seam;
             if (m_asked)
                 fill(*m_answer, *own);
-            m_answer->gate.open();
+            m_answer->give();
             return;
         }
         m_asked = m_seam->post(
@@ -268,23 +301,40 @@ public:
                 if (fate == detail::Fate::Run)
                     fill(*answer, *detail::Loop::current());
                 answer->isRefused = fate != detail::Fate::Run;
-                answer->gate.open();
+                answer->give();
             },
             detail::Seam::From::Inside);
     }
 
-    LoopInfo wait(QDeadlineTimer deadline) const
+    bool isAnswered() const { return !m_asked || m_answer->isThere.load(std::memory_order_acquire); }
+    const detail::Seam *seam() const { return m_seam.get(); }
+
+    // What the loop needed for its answer.
+    std::chrono::nanoseconds took() const { return m_answer->took; }
+
+    // For one who has waited in vain before and does not wait again: the answer if it came late.
+    LoopInfo late() const
     {
-        LoopInfo info;
-        info.name = m_name;
-        info.isService = m_isService;
+        LoopInfo info = head();
+        if (isAnswered() && !m_answer->isRefused)
+            take(info);
+        else
+            describeSilence(info);
+        return info;
+    }
+
+    // Once. Secretly: the wait is short and no reason for a DeadlockError in a thread that joins the one that asks.
+    enum class Secretly { No, Yes };
+    LoopInfo wait(QDeadlineTimer deadline, Secretly secretly = Secretly::No) const
+    {
+        LoopInfo info = head();
         if (!m_asked) {
             info.note = QStringLiteral("its event loop does not run (not started, or ended)");
             return info;
         }
         try {
             std::optional<detail::WaitEdge> edge;
-            if (!m_seam->isOwnThread())
+            if (!m_seam->isOwnThread() && secretly == Secretly::No)
                 edge.emplace(m_seam->thread(), "taskTree()", m_answer->gate);
             info.answered = m_answer->gate.wait(deadline, {}, detail::Gate::Counts::AsSystem);
         } catch (const DeadlockError &) {
@@ -292,8 +342,7 @@ public:
             return info;
         }
         if (info.answered && !m_answer->isRefused) {
-            info.tasks = std::move(m_answer->tasks);
-            info.groups = std::move(m_answer->groups);
+            take(info);
         } else if (info.answered) {
             info.answered = false;
             info.note = QStringLiteral("its thread never came up");
@@ -304,11 +353,27 @@ public:
     }
 
 private:
+    LoopInfo head() const
+    {
+        LoopInfo info;
+        info.id = reinterpret_cast<quintptr>(m_seam.get());
+        info.name = m_name;
+        info.isService = m_isService;
+        return info;
+    }
     static void fill(Answer &answer, const detail::Loop &loop)
     {
+        const detail::TimePoint begin = detail::Clock::now();
         const Reader reader(loop);
         answer.tasks = reader.tasksOf(nullptr);
         answer.groups = reader.groupsOf(nullptr);
+        answer.took = detail::Clock::now() - begin;
+    }
+    void take(LoopInfo &info) const
+    {
+        info.answered = true;
+        info.tasks = std::move(m_answer->tasks);
+        info.groups = std::move(m_answer->groups);
     }
 
     void describeSilence(LoopInfo &info) const
@@ -416,6 +481,59 @@ namespace detail {
 LoopInfo askLoop(const KnownLoop &loop, QDeadlineTimer deadline)
 {
     return Question(loop).wait(deadline);
+}
+
+struct LoopSurvey::Private
+{
+    std::vector<Question> unanswered;
+    // What the last answer took: a loop of very many tasks is given time for the next one.
+    std::unordered_map<const Seam *, std::chrono::nanoseconds> took;
+};
+
+LoopSurvey::LoopSurvey()
+    : d(std::make_unique<Private>())
+{
+}
+
+LoopSurvey::~LoopSurvey() = default;
+
+TaskTree LoopSurvey::ask(std::chrono::milliseconds patience, const Seam *leftOut)
+{
+    struct Asked
+    {
+        Question question;
+        bool isNew;
+    };
+    std::vector<Asked> asked;
+    for (const KnownLoop &loop : knownLoops()) {
+        const std::shared_ptr<Seam> seam = loop.seam.lock();
+        if (!seam || seam.get() == leftOut)
+            continue;
+        const auto silent = std::find_if(d->unanswered.begin(), d->unanswered.end(),
+                                         [&](const Question &question) { return question.seam() == seam.get(); });
+        if (silent == d->unanswered.end())
+            asked.push_back({Question(loop), true});
+        else
+            asked.push_back({*silent, false});
+    }
+    TaskTree tree;
+    tree.loops.reserve(asked.size());
+    d->unanswered.clear();
+    const auto took = std::exchange(d->took, {});
+    const TimePoint begin = Clock::now();
+    for (const Asked &one : asked) {
+        const auto known = took.find(one.question.seam());
+        std::chrono::nanoseconds time = known == took.end() ? 0ns : known->second;
+        const auto left = std::max<std::chrono::nanoseconds>(patience, 4 * time) - (Clock::now() - begin);
+        const QDeadlineTimer deadline(std::max<std::chrono::nanoseconds>(left, 0ns));
+        tree.loops.push_back(one.isNew ? one.question.wait(deadline, Question::Secretly::Yes) : one.question.late());
+        if (tree.loops.back().answered)
+            time = one.question.took();
+        else
+            d->unanswered.push_back(one.question);
+        d->took.emplace(one.question.seam(), time);
+    }
+    return tree;
 }
 
 QString textOfTask(const TaskContext &task)

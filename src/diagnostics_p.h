@@ -3,10 +3,29 @@
 
 #include <qmicroio/diagnostics.h>
 
+#include <memory>
+
 namespace QMicroIO::detail {
 
 struct KnownLoop;
+class Seam;
 class TaskContext;
+
+// Asks all loops again and again. One that has not answered is not asked anew, so that nothing piles up in it.
+class LoopSurvey
+{
+public:
+    LoopSurvey();
+    ~LoopSurvey();
+    LoopSurvey(const LoopSurvey &) = delete;
+    LoopSurvey &operator=(const LoopSurvey &) = delete;
+    // Without the loop of `leftOut`. An answer that came after the patience had ended is used the next time.
+    TaskTree ask(std::chrono::milliseconds patience, const Seam *leftOut);
+
+private:
+    struct Private;
+    std::unique_ptr<Private> d;
+};
 
 // Any thread; from the loop's own without waiting.
 LoopInfo askLoop(const KnownLoop &loop, QDeadlineTimer deadline);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/loop.h>
 
 #include "logging_p.h"
@@ -370,7 +371,11 @@ void Loop::turn()
     if (m_closed)
         return;
     ++m_depth;
-    m_sliceEnd = Clock::now() + Slice;
+    const TimePoint begin = Clock::now();
+    m_sliceEnd = begin + Slice;
+    const bool isTimed = m_depth == 1 && Observation::isOn();
+    if (isTimed)
+        m_seam->busySinceNs.store(begin.time_since_epoch().count(), std::memory_order_relaxed);
     if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr))
         clock->loopTurns(m_seam);
     m_seam->loopCore.store(currentCore(), std::memory_order_relaxed);
@@ -399,6 +404,8 @@ void Loop::turn()
         fireTimers(now());
     // What becomes ready from here on waits for the next turn, so that Qt's events get theirs in between.
     const std::size_t count = m_readyCount;
+    constexpr std::size_t Few = 4;
+    m_pollWeight = !isTimed ? 0 : count <= Few || m_pollsAreLong ? 1 : int(LookAtClock);
     for (std::size_t done = 0; done < count && m_firstReady;) {
         ReadyNode *node = m_firstReady;
         forget(*node);
@@ -406,12 +413,25 @@ void Loop::turn()
         if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
             break;
     }
+    if (isTimed)
+        endTiming(begin, count);
     --m_depth;
     if (m_depth == 0)
         m_work.recycle();
     arm();
     if (moreWaits || hasWork())
         m_seam->wakeSelf();
+}
+
+void Loop::endTiming(TimePoint begin, std::size_t polls)
+{
+    constexpr auto Long = 5us;
+    const Clock::duration time = Clock::now() - begin;
+    m_pollsAreLong = time > Long * Clock::rep(polls);
+    m_pollWeight = 0;
+    m_seam->busySinceNs.store(0, std::memory_order_relaxed);
+    m_seam->busyNs.store(m_seam->busyNs.load(std::memory_order_relaxed) + std::chrono::nanoseconds(time).count(),
+                         std::memory_order_relaxed);
 }
 
 void Loop::aboutToBlock()

@@ -127,6 +127,7 @@ LoopServiceThread::LoopServiceThread(const QString &name, QObject *parent)
     , m_mainScope(detail::ScopeRef::create())
     , m_groupHandle(TaskGroup(m_group))
 {
+    setLoop(m_seam);
 }
 
 LoopServiceThread::~LoopServiceThread()

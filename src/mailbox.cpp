@@ -87,6 +87,20 @@ bool MailboxBase::isClosed() const
     return !isOpen();
 }
 
+void MailboxBase::report(const void *object, ListedState &into)
+{
+    const auto &mailbox = *static_cast<const MailboxBase *>(object);
+    const MailboxStats stats = mailbox.stats();
+    into.name = mailbox.m_name;
+    into.sent = stats.sent;
+    into.received = stats.received;
+    into.dropped = stats.dropped;
+    into.queued = stats.queued;
+    into.isClosed = stats.closed;
+    const std::lock_guard lock(mailbox.m_mutex);
+    into.error = mailbox.m_error;
+}
+
 MailboxStats MailboxBase::stats() const
 {
     MailboxStats stats;

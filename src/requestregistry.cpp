@@ -3,11 +3,20 @@
 
 #include "logging_p.h"
 
+#include <bit>
+
 #include <qmicroio/detail/loop.h>
 
 #include <algorithm>
 
 namespace QMicroIO::detail {
+
+void RequestCounts::add(std::chrono::nanoseconds latency, bool isAnswer) noexcept
+{
+    ++(isAnswer ? answered : failed);
+    const auto us = std::max<qint64>(std::chrono::duration_cast<std::chrono::microseconds>(latency).count(), 0);
+    ++latencies[std::min<std::size_t>(std::bit_width(quint64(us)), latencies.size() - 1)];
+}
 
 void throwDuplicateRequest(const QString &key)
 {

@@ -332,6 +332,9 @@ void TaskContext::resumeFromLoop()
 {
     LoopTask *outer = m_loop->setRunning(this, m_leaf ? m_leaf->site() : std::source_location());
     const bool first = !m_begun;
+    const int weight = m_loop->pollWeight();
+    const TimePoint resumedAt = Q_UNLIKELY(weight > 0) ? Clock::now() : TimePoint();
+    ++m_polls;
     m_hasNext = m_begun;
     m_onStack = true;
     m_yielded = true;
@@ -346,6 +349,10 @@ void TaskContext::resumeFromLoop()
         m_next.resume();
     }
     m_loop->setRunning(outer, std::source_location());
+    if (Q_UNLIKELY(weight > 0) && !m_done) {
+        if (Rare *kept = rare())
+            kept->busy += (Clock::now() - resumedAt) * weight;
+    }
     if (m_done) {
         finished(); // still on the stack: the locals' destructors and those who are told run user code
         return;

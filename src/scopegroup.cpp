@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <qmicroio/detail/listing.h>
 #include <qmicroio/scopegroup.h>
 
 #include <mutex>
@@ -15,6 +16,10 @@ namespace detail {
 class ScopeGroupCore
 {
 public:
+    explicit ScopeGroupCore(const QString &name)
+        : m_name(name)
+    {
+    }
     void enter(ScopeGroupMember &member)
     {
         std::optional<CancelInfo> latched;
@@ -74,6 +79,19 @@ private:
     ScopeGroupMember *m_first = nullptr;
     std::size_t m_count = 0;
     std::optional<CancelInfo> m_latched; // what a region that enters now is cancelled with
+    const QString m_name;
+
+    static void report(const void *object, ListedState &into)
+    {
+        const auto &core = *static_cast<const ScopeGroupCore *>(object);
+        into.name = core.m_name;
+        const std::lock_guard lock(core.m_mutex);
+        into.pending = qsizetype(core.m_count);
+        into.isClosed = core.m_latched.has_value();
+        if (core.m_latched)
+            into.reason = core.m_latched->reason;
+    }
+    const Listing m_listing{Listing::Kind::ScopeGroup, this, &report};
 };
 
 ScopeGroupMember::ScopeGroupMember(std::shared_ptr<ScopeGroupCore> group, const CancelScope &scope)
@@ -90,8 +108,8 @@ ScopeGroupMember::~ScopeGroupMember()
 
 } // namespace detail
 
-ScopeGroup::ScopeGroup()
-    : m_core(std::make_shared<detail::ScopeGroupCore>())
+ScopeGroup::ScopeGroup(const QString &name)
+    : m_core(std::make_shared<detail::ScopeGroupCore>(name))
 {
 }
 

@@ -3,10 +3,13 @@
 
 #include "logging_p.h"
 
+#include <qmicroio/detail/clock.h>
 #include <qmicroio/detail/life.h>
+#include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/seam.h>
 #include <qmicroio/errors.h>
 
+#include <QtCore/QHash>
 #include <QtCore/QMetaEnum>
 #include <QtCore/QThread>
 
@@ -57,6 +60,24 @@ ServiceThread::UnhandledErrorHandler &unhandledErrorHandler()
     return handler;
 }
 
+// How many services of that name were started before. Of so many names only, so that a program that makes up new ones
+// for ever does not grow.
+int countStart(const QString &name)
+{
+    constexpr qsizetype MostNames = 4096;
+    static std::mutex mutex;
+    static auto *starts = new QHash<QString, int>; // services may start while static objects are being destroyed
+    if (name.isEmpty())
+        return 0;
+    const std::lock_guard lock(mutex);
+    const auto known = starts->find(name);
+    if (known != starts->end())
+        return (*known)++;
+    if (starts->size() < MostNames)
+        starts->insert(name, 1);
+    return 0;
+}
+
 } // namespace
 
 struct ServiceThread::Private
@@ -81,6 +102,12 @@ struct ServiceThread::Private
     std::atomic<int> core{-1}; // where the service's thread began; -1 before, and where the system does not say
     std::exception_ptr error;
     std::unique_ptr<QThread> thread;
+
+    // What others may see of it.
+    std::weak_ptr<detail::Seam> seam;
+    detail::TimePoint startedAt{};
+    detail::TimePoint endedAt{};
+    int restarts = 0;
 
     // Changes are announced in order by one thread at a time, with no lock held: a slot never sees Stopping after Stopped.
     std::deque<Event> events;
@@ -171,6 +198,22 @@ struct ServiceThread::Private
             enter(State::Stopping);
         decided();
     }
+
+    static void report(const void *object, detail::ListedState &into)
+    {
+        const auto &service = *static_cast<const Private *>(object);
+        into.name = service.name;
+        into.isClosed = service.scope.isClosed();
+        into.reason = service.scope.reason();
+        const std::lock_guard lock(service.mutex);
+        into.serviceState = int(service.state);
+        into.error = service.error;
+        into.restarts = service.restarts;
+        into.seam = service.seam;
+        if (service.startedAt != detail::TimePoint())
+            into.uptime = (service.over ? service.endedAt : detail::Clock::now()) - service.startedAt;
+    }
+    detail::Listing listing{detail::Listing::Kind::Service, this, &report};
 };
 
 ServiceThread::ServiceThread(const QString &name, QObject *parent)
@@ -263,6 +306,8 @@ void ServiceThread::start()
     QThread *thread = nullptr;
     {
         const std::lock_guard lock(d->mutex);
+        d->startedAt = d->endedAt = detail::Clock::now();
+        d->restarts = countStart(d->name);
         d->enter(State::Starting);
         if (d->scope.isClosed())
             d->noteClosed(); // stopped before it began: it never becomes ready
@@ -345,6 +390,7 @@ void ServiceThread::runThread()
 void ServiceThread::end(const std::exception_ptr &error)
 {
     const bool isNews = d->recordError(error);
+    d->endedAt = detail::Clock::now();
     d->over = true;
     d->isOver.store(true, std::memory_order_release);
     d->enter(d->error ? State::Failed : State::Stopped);
@@ -537,6 +583,17 @@ void ServiceThread::runService()
             QStringLiteral("service %1 has nothing to run: give a target or override runService()").arg(d->label()));
     }
     d->target(*this);
+}
+
+void ServiceThread::setLoop(const std::shared_ptr<detail::Seam> &seam)
+{
+    const std::lock_guard lock(d->mutex);
+    d->seam = seam;
+}
+
+void ServiceThread::setUnlisted()
+{
+    d->listing.withdraw();
 }
 
 QString ServiceThread::stateName(State state)

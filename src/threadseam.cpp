@@ -277,6 +277,12 @@ void Seam::waitForMemory()
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+quint64 Seam::calls()
+{
+    const std::lock_guard lock(m_mutex);
+    return m_calls;
+}
+
 bool Seam::isOpen(From from)
 {
     const std::lock_guard lock(m_mutex);

@@ -312,6 +312,20 @@ class ChecksumTest(unittest.TestCase):
             self.assertEqual(output, tool("sha256sum", *small).stdout)
             self.assertEqual(errors, b"")
 
+    def test_status_on_a_signal(self):
+        self.make_great_file(b"tree/great")
+        for option, wanted in (("--status", [b"service checksum: Ready", b"channel results:", b"waits for"]),
+                               ("--status=json", [b'"services":', b'"loops":'])):
+            process = self.start(option, "tree")
+            until(lambda process=process: read_bytes(process) > 64 << 20)
+            process.send_signal(signal.SIGUSR1)
+            text = b""
+            while not (text.endswith(b"--- end ---\n") or (text.startswith(b"{") and text.endswith(b"\n"))):
+                text += process.stderr.readline()
+            for part in wanted:
+                self.assertIn(part, text)
+            self.interrupt(process)
+
     def test_interrupted_at_any_time(self):
         for number in range(3000):
             self.make(b"tree/%d/%d" % (number % 10, number), b"x" * number)

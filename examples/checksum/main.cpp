@@ -232,6 +232,10 @@ int main(int argc, char **argv)
             if (!exists(path))
                 return wrongUse(quoted(path) + " does not exist");
         }
+        std::optional<StatusPrinter> status;
+        if (options.status != Options::Status::No)
+            status.emplace(options.status == Options::Status::Json ? StatusPrinter::Format::Json
+                                                                   : StatusPrinter::Format::Text);
         return hashAndPrint(options, stopAsked);
     } catch (const std::exception &error) {
         complain(error.what());

@@ -88,6 +88,11 @@ std::variant<Options, HelpWanted, UsageError> parseOptions(const std::vector<std
             return UsageError{"standard input is not read; a file of the name \"-\" is ./-"};
         }
 
+        if (argument == "--status" || argument == "--status=json") {
+            options.status = argument.ends_with("json") ? Options::Status::Json : Options::Status::Text;
+            continue;
+        }
+
         // "--jobs 4" and "--jobs=4"
         const std::size_t equals = argument.find('=');
         const std::string name = argument.substr(0, equals);
@@ -117,7 +122,7 @@ std::variant<Options, HelpWanted, UsageError> parseOptions(const std::vector<std
 
 std::string usageLine()
 {
-    return "Usage: checksum [--algorithm NAME] [--jobs N] PATH...\n";
+    return "Usage: checksum [--algorithm NAME] [--jobs N] [--status[=json]] PATH...\n";
 }
 
 std::string helpText()
@@ -133,6 +138,8 @@ std::string helpText()
         + algorithmNames()
         + " [sha256]\n"
           "  -j, --jobs N           hash at most N files at once [the number of cores]\n"
+          "      --status[=json]    on Ctrl-\\ or SIGUSR1, print to standard error what the program does: services, "
+          "channels, tasks\n"
           "  -h, --help             this text\n"
           "\n"
           "Exit code: 0 all done, 1 something could not be read or written, 2 wrong use or a PATH that does not "

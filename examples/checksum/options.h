@@ -12,7 +12,9 @@ namespace Checksum {
 struct Options
 {
     QCryptographicHash::Algorithm algorithm = QCryptographicHash::Sha256;
+    enum class Status { No, Text, Json };
     int jobs = 1; ///< files hashed at once
+    Status status = Status::No; ///< how to print what the program does, when it is asked
     std::vector<std::string> paths; ///< as typed: bytes, which need not be valid text
 };
 

@@ -34,6 +34,7 @@ struct ScopeInfo
     bool isShielded = false; ///< a shield is around it
     /// Of the cancellation, once there is one.
     QString reason;
+    std::chrono::nanoseconds cancelledFor{}; ///< since then
     Cancelled::Cause cause = Cancelled::Cause::Request; ///< of the cancellation
     QString origin; ///< of the cancellation: where it was called, or which child has failed
     /// Until the first deadline that reaches it; negative when that has passed.
@@ -58,6 +59,11 @@ struct TaskInfo
     /// has been there last.
     std::vector<AwaitSite> awaitChain;
     std::chrono::nanoseconds age{}; ///< since the turn of the loop in which it was made
+    /// That turn. Together with the id it tells a task from every other one that two trees have seen.
+    std::chrono::steady_clock::time_point since{};
+    quint64 polls = 0; ///< how often it was resumed
+    /// How long it ran, while somebody watched (models do, and a StatusPrinter). Of many short turns it is an estimate.
+    std::chrono::nanoseconds busy{};
     ScopeInfo scope; ///< the one it is in
     std::vector<GroupInfo> groups; ///< that it has opened, outermost first
 
@@ -83,6 +89,7 @@ struct GroupInfo
 /// One loop: what runs on it, or what is known of it when it does not answer. Thread: any.
 struct QMICROIO_EXPORT LoopInfo
 {
+    quintptr id = 0; ///< its own among the loops that exist at that moment
     QString name; ///< of its thread
     bool isService = false; ///< of a LoopServiceThread
     bool answered = false; ///< within the deadline; otherwise there is a note instead of tasks

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <qmicroio/detail/channelcore.h>
+#include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/export.h>
@@ -118,6 +119,9 @@ private:
     std::shared_ptr<Seam> m_asleep; // the loop of a waiter that must be woken
     std::vector<std::shared_ptr<MailboxWatch>> m_watches;
     const QString m_name;
+
+    static void report(const void *object, ListedState &into);
+    const Listing m_listing{Listing::Kind::Mailbox, this, &report};
 };
 
 template<class T>

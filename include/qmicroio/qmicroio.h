@@ -12,9 +12,11 @@
 #include <qmicroio/closescope.h>
 #include <qmicroio/diagnostics.h>
 #include <qmicroio/errors.h>
+#include <qmicroio/introspection.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/loopwatchdog.h>
 #include <qmicroio/mailbox.h>
+#include <qmicroio/models.h>
 #include <qmicroio/offload.h>
 #include <qmicroio/requestregistry.h>
 #include <qmicroio/scopegroup.h>
@@ -22,6 +24,7 @@
 #include <qmicroio/servicethread.h>
 #include <qmicroio/sharedservice.h>
 #include <qmicroio/startmain.h>
+#include <qmicroio/statusprinter.h>
 #include <qmicroio/supervisor.h>
 #include <qmicroio/systemsignals.h>
 #include <qmicroio/task.h>

@@ -62,7 +62,8 @@ public:
     /// The same type, for those who look for it here.
     using Latch = QMicroIO::Latch;
 
-    ScopeGroup();
+    /// The name is for diagnostics.
+    explicit ScopeGroup(const QString &name = {});
     ~ScopeGroup();
     ScopeGroup(const ScopeGroup &) = delete;
     ScopeGroup &operator=(const ScopeGroup &) = delete;

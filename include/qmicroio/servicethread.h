@@ -14,6 +14,9 @@
 #include <memory>
 
 namespace QMicroIO {
+namespace detail {
+class Seam;
+}
 
 namespace detail {
 class ThreadNode;
@@ -131,6 +134,10 @@ protected:
     virtual QString describeRunning();
     /// The state as people read it: "Ready". Thread: any.
     static QString stateName(State state);
+    /// For subclasses with a loop, in their constructors: whom to ask about it.
+    void setLoop(const std::shared_ptr<detail::Seam> &seam);
+    /// Keeps it out of programStatus() and the models. In the constructor.
+    void setUnlisted();
     /// For destructors of subclasses: stops, joins and logs if the service still runs.
     void shutDown() noexcept;
     /// How this service's thread stands in the graph of who waits for whom. Thread: any.

@@ -4,6 +4,7 @@
 
 #include <qmicroio/channeloptions.h>
 #include <qmicroio/channelstatus.h>
+#include <qmicroio/detail/listing.h>
 #include <qmicroio/detail/promise.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/export.h>
@@ -459,6 +460,9 @@ private:
     unsigned m_sinceLook = 0;
     bool m_streaming = false; // two batches without a sleep between them, the first one small
     std::size_t m_lastBatch = 0; // 0: it slept
+
+    static void report(const void *object, ListedState &into);
+    const Listing m_listing{Listing::Kind::Channel, this, &report};
 };
 
 template<class T>

@@ -268,6 +268,9 @@ public:
     bool hasBegun() const { return m_begun; }
     bool isDone() const { return m_done; }
     TimePoint since() const { return m_since; } // the turn in which it was made
+    quint32 polls() const { return m_polls; } // how often it went on
+    // While an Observation lived.
+    std::chrono::nanoseconds busy() const { return m_rare ? m_rare->busy : std::chrono::nanoseconds(); }
     // Its code stands on the thread's stack right now, maybe below a nested event loop.
     bool isOnStack() const { return m_onStack; }
     // When it goes on, its wait throws Cancelled.
@@ -323,10 +326,12 @@ private:
         QString name;
         std::exception_ptr beginError;
         LocalsRef locals;
+        std::chrono::nanoseconds busy{};
     };
     Rare *rare() noexcept; // null without memory
     std::unique_ptr<Rare> m_rare;
     TimePoint m_since;
+    quint32 m_polls = 0;
     quint8 m_nesting = 0;
     bool m_hasNext = false;
     // One byte: what is left of these eight is for the kinds of tasks, which then are no larger for their own flags.

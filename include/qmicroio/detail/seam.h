@@ -219,6 +219,7 @@ public:
                     waitForMemory(); // without this wake-up somebody would wait for ever
                     continue;
                 }
+                m_calls += from == From::Anyone ? 1 : 0;
                 arrived(lock);
                 return true;
             }
@@ -278,6 +279,11 @@ public:
     // For those who ask why a loop does not answer: whether a task runs there, and where it last waited.
     std::atomic<const LoopTask *> running{nullptr};
     std::atomic<std::source_location> lastWait{std::source_location()};
+    // How many calls were accepted; what comes from the inside is none.
+    quint64 calls();
+    // Written by the loop only: how long its turns took while an Observation lives.
+    std::atomic<qint64> busyNs{0};
+    std::atomic<qint64> busySinceNs{0}; // since the clock's epoch; zero between two turns
 
     // A loop that seems to be stuck may be looked at from another thread: who does so announces it, looks a while later, and
     // takes it back. In between no task is destroyed that `running` was just read to be.
@@ -321,6 +327,7 @@ private:
     Admit m_admit = Admit::Nobody;
     bool m_wakePosted = false;
     bool m_watching = false;
+    quint64 m_calls = 0;
     std::atomic<bool> m_arrived{false};
     std::atomic<bool> m_missedWake{false};
     alignas(CacheLine) std::atomic<bool> m_hasRechecks{false}; // read at every wait
