@@ -5,9 +5,10 @@ include(CMakePackageConfigHelpers)
 set(QMICROIO_INSTALL_QMLDIR ${CMAKE_INSTALL_LIBDIR}/qml CACHE STRING "Where QML modules go, below the prefix")
 set(QMICROIO_INSTALL_CMAKEDIR ${CMAKE_INSTALL_LIBDIR}/cmake/QMicroIO)
 
-# Two components: what a program needs to run, and what it needs to be built and tested. QMicroIOPackage.cmake makes a
-# package of each.
+# Three components: what a program needs to run, the QML module, and what a program needs to be built and tested.
+# QMicroIOPackage.cmake makes a package of each.
 set(QMICROIO_RUNTIME QMicroIORuntime)
+set(QMICROIO_MODULE QMicroIOModule)
 set(QMICROIO_DEVELOPMENT QMicroIODevelopment)
 
 install(TARGETS QMicroIOCore

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
-# Debian packages by CPack: one of what a program needs to run, one of what it needs to be built. tools/package makes them.
+# Debian packages by CPack: one of what a program needs to run, one of the QML module where it is built, one of what a program
+# needs to be built. tools/package makes them.
 if(NOT PROJECT_IS_TOP_LEVEL)
     return()
 endif()
@@ -19,6 +20,11 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
 )
 
 set(CPACK_COMPONENTS_ALL ${QMICROIO_RUNTIME} ${QMICROIO_DEVELOPMENT})
+set(module_dependency "")
+if(TARGET QMicroIO::Qml)
+    list(APPEND CPACK_COMPONENTS_ALL ${QMICROIO_MODULE})
+    set(module_dependency ", qml6-module-qmicroio (= ${PROJECT_VERSION}), qt6-declarative-dev (>= 6.4)")
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
@@ -36,12 +42,18 @@ set(CPACK_COMPONENT_${runtime}_DESCRIPTION "Service threads and structured concu
 string(TOUPPER ${QMICROIO_DEVELOPMENT} development)
 set(CPACK_DEBIAN_${development}_PACKAGE_NAME libqmicroio-dev)
 set(CPACK_DEBIAN_${development}_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_${development}_PACKAGE_DEPENDS "libqmicroio (= ${PROJECT_VERSION}), qt6-base-dev (>= 6.4), qcoro-qt6-dev (>= 0.8)")
+set(CPACK_DEBIAN_${development}_PACKAGE_DEPENDS "libqmicroio (= ${PROJECT_VERSION}), qt6-base-dev (>= 6.4), qcoro-qt6-dev (>= 0.8)${module_dependency}")
 set(CPACK_COMPONENT_${development}_DESCRIPTION
     "Service threads and structured concurrency for Qt 6: headers, the test kit, and files for CMake, pkg-config and qmake."
 )
 
-foreach(component IN ITEMS ${QMICROIO_RUNTIME} ${QMICROIO_DEVELOPMENT})
+string(TOUPPER ${QMICROIO_MODULE} module)
+set(CPACK_DEBIAN_${module}_PACKAGE_NAME qml6-module-qmicroio)
+set(CPACK_DEBIAN_${module}_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_${module}_PACKAGE_DEPENDS "libqmicroio (= ${PROJECT_VERSION}), qml6-module-qtquick, qml6-module-qtquick-layouts")
+set(CPACK_COMPONENT_${module}_DESCRIPTION "Service threads and structured concurrency for Qt 6: the QML module that shows services and tasks.")
+
+foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     string(TOUPPER ${component} upper)
     install(FILES ${PROJECT_SOURCE_DIR}/LICENSE
         RENAME copyright

@@ -232,6 +232,8 @@ public:
         for (const LoopGroup *group = m_firstGroup; group; group = group->m_nextInLoop)
             visit(*group);
     }
+    // For whoever told the event loop to quit: busy-poll mode is not to keep it.
+    void endWatch() noexcept { m_watchEnds = true; }
     // How many resumptions the time of the next one stands for; zero: it is not measured. With many short ones in a turn
     // one of sixteen is looked at, since two looks at the clock cost as much as a short one.
     int pollWeight() noexcept
@@ -240,8 +242,6 @@ public:
             return 0;
         return (m_polls++ % unsigned(m_pollWeight)) == 0 ? m_pollWeight : 0;
     }
-    // For whoever told the event loop to quit: busy-poll mode is not to keep it.
-    void endWatch() noexcept { m_watchEnds = true; }
     // When this turn began; outside a turn, now. For time stamps that may cost nothing.
     TimePoint turnTime() const noexcept;
     // One line for each task: name, state, where it waits and for what. On the loop's thread.

@@ -325,8 +325,8 @@ private:
     {
         QString name;
         std::exception_ptr beginError;
-        std::chrono::nanoseconds busy{};
         LocalsRef locals;
+        std::chrono::nanoseconds busy{};
     };
     Rare *rare() noexcept; // null without memory
     std::unique_ptr<Rare> m_rare;
