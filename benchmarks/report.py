@@ -116,16 +116,16 @@ ROWS = [
     share("watchdog/tasks", "spawn and join with every loop watched", "time",
           "watchdogTasks/on", "watchdogTasks/off", "without LoopWatchdog", 1.01, checked=False),
     *(value(f"models/{name}", f"{what}, 10^6 changes/s", unit, f"{group}/models", f"{group}/queued", "queued signal per change",
-            goal, checked=False)
-      for name, group, what, unit, goal in (
-          ("p99", "crowdP99", "beat of 5 ms in the GUI, 99 of 100", "time", 16e6),
-          ("worst", "crowdWorst", "beat of 5 ms in the GUI, the longest", "time", 50e6),
-          ("cpu", "crowdCpu", "share of a core for the GUI thread", "count", 0.3),
-          ("change", "crowdChange", "time for each change", "time", None))),
+            goal, checked)
+      for name, group, what, unit, goal, checked in (
+          ("p99", "crowdP99", "beat of 5 ms in the GUI, 99 of 100", "time", 16e6, True),
+          ("worst", "crowdWorst", "beat of 5 ms in the GUI, the longest", "time", 50e6, False),
+          ("cpu", "crowdCpu", "share of a core for the GUI thread", "count", 0.3, True),
+          ("change", "crowdChange", "time for each change", "time", None, False))),
     value("models/growth", "memory gained meanwhile", "bytes",
           "crowdGrowth/models", None, "", 64e6, checked=False),
     value("models/updates", "updates of a model a second", "count",
-          "crowdUpdates/models", None, "", 60, checked=False),
+          "crowdUpdates/models", None, "", 60),
     share("models/spawn", "spawn and join while models look", "time",
           "spawnWatched/on", "spawnWatched/off", "without models", 1.03, checked=False),
     share("models/channel", "channel while models look", "rate",
