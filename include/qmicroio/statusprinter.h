@@ -17,11 +17,12 @@ namespace QMicroIO {
 class QMICROIO_EXPORT StatusPrinter
 {
 public:
+    /// How it prints.
     enum class Format {
         Text, ///< as ProgramStatus::toString(), with a line before and after
         Json, ///< as ProgramStatus::toJson(), on one line
     };
-    explicit StatusPrinter(Format format = Format::Text);
+    explicit StatusPrinter(Format format = Format::Text); ///< Thread: any.
     ~StatusPrinter();
     StatusPrinter(const StatusPrinter &) = delete;
     StatusPrinter &operator=(const StatusPrinter &) = delete;
