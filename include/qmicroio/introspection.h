@@ -21,8 +21,8 @@ namespace QMicroIO {
 struct ServiceInfo
 {
     quint64 id = 0; ///< never given twice
-    QString name; ///< may be empty
-    ServiceThread::State state = ServiceThread::State::Created; ///< the last one it entered
+    QString name; ///< for people; empty where it was given none
+    ServiceThread::State state = ServiceThread::State::Created; ///< when it was asked
     QString reason; ///< why it stops or stopped
     QString error; ///< what made it fail
     std::chrono::nanoseconds uptime{}; ///< since start(); of one that has ended, how long it ran
@@ -36,12 +36,12 @@ struct ServiceInfo
 /// One channel or mailbox. Thread: any.
 struct ChannelInfo
 {
-    /// What can be listed as a channel.
+    /// What it is.
     enum class Kind { Channel, Mailbox };
     quint64 id = 0; ///< never given twice
-    QString name; ///< may be empty
-    Kind kind = Kind::Channel; ///< which of the two it is
-    ChannelStats stats; ///< read at one moment
+    QString name; ///< for people; empty where it was given none
+    Kind kind = Kind::Channel; ///< what it is
+    ChannelStats stats; ///< its counts
     QString error; ///< what it was failed with
 };
 
@@ -49,15 +49,15 @@ struct ChannelInfo
 struct RegistryInfo
 {
     quint64 id = 0; ///< never given twice
-    QString name; ///< may be empty
-    qsizetype pending = 0; ///< without an outcome yet
+    QString name; ///< for people; empty where it was given none
+    qsizetype pending = 0; ///< without an outcome so far
     quint64 accepted = 0; ///< registered, ever
     quint64 answered = 0; ///< with a value
     quint64 failed = 0; ///< with an error, given up or cancelled
     std::chrono::nanoseconds oldest{}; ///< age of the request that has been pending longest
     /// How many requests took less than 2^i microseconds, but not less than half of that; the last one: longer.
     std::vector<quint64> latencies;
-    bool isClosed = false; ///< takes no more requests
+    bool isClosed = false; ///< takes no requests any more
     QString error; ///< what it was closed with
 
     /// The time within which that share of the requests, from 0 to 1, had their outcome: the upper end of a bucket.
@@ -69,20 +69,20 @@ struct RegistryInfo
 struct ScopeGroupInfo
 {
     quint64 id = 0; ///< never given twice
-    QString name; ///< may be empty
+    QString name; ///< for people; empty where it was given none
     qsizetype active = 0; ///< regions that tasks are in
-    bool isLatched = false; ///< regions that are entered now are cancelled at once
+    bool isLatched = false; ///< new regions are cancelled at once
     QString reason; ///< of the latch
 };
 
 /// Everything, each thing as it was when it was asked. Oldest first. Thread: any.
 struct QMICROIO_EXPORT ProgramStatus
 {
-    std::vector<ServiceInfo> services; ///< from their construction to their destruction
+    std::vector<ServiceInfo> services; ///< ServiceThreads
     std::vector<ChannelInfo> channels; ///< and mailboxes
     std::vector<RegistryInfo> registries; ///< of requests
-    std::vector<ScopeGroupInfo> scopeGroups; ///< also those that nobody is in
-    TaskTree tasks; ///< of all loops
+    std::vector<ScopeGroupInfo> scopeGroups; ///< with their regions
+    TaskTree tasks; ///< of every loop
 
     /// The loop of a service; null when it has none or was not asked.
     const LoopInfo *loopOf(const ServiceInfo &service) const;

@@ -31,9 +31,7 @@ class MonitorFeed;
 // Cost:     one thread for all models asks the program, and less often than `rate` where asking takes long: a fifth of its
 //           time at most. Applying is linear in the rows.
 
-/// A row for each service: the ServiceThreads of the program, made before the model or later.
-///
-/// Thread: every method: the GUI's; any other one is a LogicError that names both.
+/// A row for each service: the ServiceThreads of the program, made before the model or later. Thread: the GUI's, for every method.
 class QMICROIO_EXPORT ServiceModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -61,37 +59,33 @@ public:
     };
     Q_ENUM(Role)
 
-    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
-    explicit ServiceModel(QObject *parent = nullptr);
+    explicit ServiceModel(QObject *parent = nullptr); ///< asks from now on
     ~ServiceModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
-    /// Of one of the roles above; Fails: an invalid QVariant.
-    QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
-    /// The names of the roles, for QML.
-    QHash<int, QByteArray> roleNames() const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< rows directly below `parent`
+    QVariant data(const QModelIndex &index,
+                  int role = Qt::DisplayRole) const override; ///< invalid for an index or role of another model
+    QHash<int, QByteArray> roleNames() const override; ///< the names that QML uses
 
-    int count() const; ///< of rows
+    int count() const; ///< rows at the top
     /// Updates a second: 20, at most 60. What is no number above zero is ignored with a warning.
     double rate() const;
-    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
+    void setRate(double rate); ///< see rate()
     /// Milliseconds that one number of a history stands for: 1000, at least 50. A history has 120 numbers.
     int historyInterval() const;
-    void setHistoryInterval(int ms); ///< less than 50 counts as 50
+    void setHistoryInterval(int ms); ///< see historyInterval()
 
 Q_SIGNALS:
-    void countChanged(); ///< rows came or went
-    void rateChanged(); ///< by setRate()
-    void historyIntervalChanged(); ///< by setHistoryInterval()
+    void countChanged(); ///< Emitted: at most once an update
+    void rateChanged(); ///< Emitted: by setRate()
+    void historyIntervalChanged(); ///< Emitted: by setHistoryInterval()
 
 private:
     friend class detail::RowsOf<ServiceModel>;
     const std::unique_ptr<detail::RowsOf<ServiceModel>> d;
 };
 
-/// A row for each channel and mailbox.
-///
-/// Thread: every method: the GUI's; any other one is a LogicError that names both.
+/// A row for each channel and mailbox. Thread: the GUI's, for every method.
 class QMICROIO_EXPORT ChannelModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -99,7 +93,7 @@ class QMICROIO_EXPORT ChannelModel : public QAbstractListModel
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
     Q_PROPERTY(int historyInterval READ historyInterval WRITE setHistoryInterval NOTIFY historyIntervalChanged)
 public:
-    /// Whether it takes items, and how it ended.
+    /// How far it has come.
     enum class State { Open, Closed, Failed };
     Q_ENUM(State)
     /// These numbers and names stay.
@@ -122,36 +116,32 @@ public:
     };
     Q_ENUM(Role)
 
-    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
-    explicit ChannelModel(QObject *parent = nullptr);
+    explicit ChannelModel(QObject *parent = nullptr); ///< asks from now on
     ~ChannelModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
-    /// Of one of the roles above; Fails: an invalid QVariant.
-    QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
-    /// The names of the roles, for QML.
-    QHash<int, QByteArray> roleNames() const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< rows directly below `parent`
+    QVariant data(const QModelIndex &index,
+                  int role = Qt::DisplayRole) const override; ///< invalid for an index or role of another model
+    QHash<int, QByteArray> roleNames() const override; ///< the names that QML uses
 
-    int count() const; ///< of rows
-    /// As those of ServiceModel.
+    int count() const; ///< rows at the top
+    /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
-    int historyInterval() const; ///< in milliseconds
-    void setHistoryInterval(int ms); ///< less than 50 counts as 50
+    void setRate(double rate); ///< see rate()
+    int historyInterval() const; ///< see ServiceModel::historyInterval()
+    void setHistoryInterval(int ms); ///< see historyInterval()
 
 Q_SIGNALS:
-    void countChanged(); ///< rows came or went
-    void rateChanged(); ///< by setRate()
-    void historyIntervalChanged(); ///< by setHistoryInterval()
+    void countChanged(); ///< Emitted: at most once an update
+    void rateChanged(); ///< Emitted: by setRate()
+    void historyIntervalChanged(); ///< Emitted: by setHistoryInterval()
 
 private:
     friend class detail::RowsOf<ChannelModel>;
     const std::unique_ptr<detail::RowsOf<ChannelModel>> d;
 };
 
-/// A row for each request registry.
-///
-/// Thread: every method: the GUI's; any other one is a LogicError that names both.
+/// A row for each request registry. Thread: the GUI's, for every method.
 class QMICROIO_EXPORT RequestModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -178,39 +168,37 @@ public:
     };
     Q_ENUM(Role)
 
-    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
-    explicit RequestModel(QObject *parent = nullptr);
+    explicit RequestModel(QObject *parent = nullptr); ///< asks from now on
     ~RequestModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
-    /// Of one of the roles above; Fails: an invalid QVariant.
-    QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
-    /// The names of the roles, for QML.
-    QHash<int, QByteArray> roleNames() const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< rows directly below `parent`
+    QVariant data(const QModelIndex &index,
+                  int role = Qt::DisplayRole) const override; ///< invalid for an index or role of another model
+    QHash<int, QByteArray> roleNames() const override; ///< the names that QML uses
 
-    int count() const; ///< of rows
-    /// As those of ServiceModel.
+    int count() const; ///< rows at the top
+    /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
-    int historyInterval() const; ///< in milliseconds
-    void setHistoryInterval(int ms); ///< less than 50 counts as 50
+    void setRate(double rate); ///< see rate()
+    int historyInterval() const; ///< see ServiceModel::historyInterval()
+    void setHistoryInterval(int ms); ///< see historyInterval()
 
 Q_SIGNALS:
-    void countChanged(); ///< rows came or went
-    void rateChanged(); ///< by setRate()
-    void historyIntervalChanged(); ///< by setHistoryInterval()
+    void countChanged(); ///< Emitted: at most once an update
+    void rateChanged(); ///< Emitted: by setRate()
+    void historyIntervalChanged(); ///< Emitted: by setHistoryInterval()
 
 private:
     friend class detail::RowsOf<RequestModel>;
     const std::unique_ptr<detail::RowsOf<RequestModel>> d;
 };
 
-/// What the rows of the two task models have in common. Thread: any, it holds constants only.
+/// What the rows of the two task models have in common. Thread: the GUI's, for every method.
 class QMICROIO_EXPORT TaskRow : public QObject
 {
     Q_OBJECT
 public:
-    /// What a row is.
+    /// What a row stands for.
     enum class Kind {
         Loop, ///< a thread's event loop
         Group, ///< a task group
@@ -218,7 +206,7 @@ public:
         Await, ///< one co_await of a task that waits inside of other coroutines, outermost first
     };
     Q_ENUM(Kind)
-    /// What it does.
+    /// What it is doing.
     enum class State {
         NotBegun,
         Ready,
@@ -230,7 +218,7 @@ public:
         Silent, ///< a loop that does not answer
     };
     Q_ENUM(State)
-    /// What is wrong with it.
+    /// What somebody should look at.
     enum class Warning {
         NoWarning,
         IgnoresCancellation, ///< cancelled for more than a second, and still waiting for something else
@@ -265,49 +253,42 @@ public:
     TaskRow() = delete;
 };
 
-/// The tree of loops, groups, tasks and their awaits, as taskTree() gives it.
-///
-/// Thread: every method: the GUI's; any other one is a LogicError that names both.
+/// The tree of loops, groups, tasks and their awaits, as taskTree() gives it. Thread: the GUI's, for every method.
 class QMICROIO_EXPORT TaskModel : public QAbstractItemModel
 {
     Q_OBJECT
     Q_PROPERTY(int taskCount READ taskCount NOTIFY taskCountChanged)
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
 public:
-    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
-    explicit TaskModel(QObject *parent = nullptr);
+    explicit TaskModel(QObject *parent = nullptr); ///< asks from now on
     ~TaskModel() override;
 
-    /// Fails: an invalid index.
-    QModelIndex index(int row, int column, const QModelIndex &parent = {}) const override;
-    /// Invalid for a loop.
-    QModelIndex parent(const QModelIndex &child) const override;
+    QModelIndex index(int row, int column,
+                      const QModelIndex &parent = {}) const override; ///< invalid where there is no such row
+    QModelIndex parent(const QModelIndex &child) const override; ///< invalid for a loop
     using QObject::parent;
-    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
+    int rowCount(const QModelIndex &parent = {}) const override; ///< rows directly below `parent`
     int columnCount(const QModelIndex &parent = {}) const override; ///< one
-    /// Of one of the roles above; Fails: an invalid QVariant.
-    QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
-    /// The names of the roles, for QML.
-    QHash<int, QByteArray> roleNames() const override;
+    QVariant data(const QModelIndex &index,
+                  int role = Qt::DisplayRole) const override; ///< invalid for an index or role of another model
+    QHash<int, QByteArray> roleNames() const override; ///< the names that QML uses
 
     /// In the whole program.
     int taskCount() const;
     /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
+    void setRate(double rate); ///< see rate()
 
 Q_SIGNALS:
-    void taskCountChanged(); ///< at most once an update
-    void rateChanged(); ///< by setRate()
+    void taskCountChanged(); ///< Emitted: at most once an update
+    void rateChanged(); ///< Emitted: by setRate()
 
 private:
     friend class detail::TaskNodes;
     const std::unique_ptr<detail::TaskNodes> d;
 };
 
-/// The same tree as a list of its open rows, for a view that scrolls through very many of them.
-///
-/// Thread: every method: the GUI's; any other one is a LogicError that names both.
+/// The same tree as a list of its open rows, for a view that scrolls through very many of them. Thread: the GUI's, for every method.
 class QMICROIO_EXPORT TaskListModel : public QAbstractListModel
 {
     Q_OBJECT
@@ -317,46 +298,42 @@ class QMICROIO_EXPORT TaskListModel : public QAbstractListModel
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
     Q_PROPERTY(QString filter READ filter WRITE setFilter NOTIFY filterChanged)
 public:
-    /// Begins to ask the program. Fails: LogicError without a QCoreApplication.
-    explicit TaskListModel(QObject *parent = nullptr);
+    explicit TaskListModel(QObject *parent = nullptr); ///< asks from now on
     ~TaskListModel() override;
 
-    int rowCount(const QModelIndex &parent = {}) const override; ///< as every item model has it
-    /// Of one of the roles above; Fails: an invalid QVariant.
-    QVariant data(const QModelIndex &index, int role = Qt::DisplayRole) const override;
-    /// The names of the roles, for QML.
-    QHash<int, QByteArray> roleNames() const override;
+    int rowCount(const QModelIndex &parent = {}) const override; ///< rows directly below `parent`
+    QVariant data(const QModelIndex &index,
+                  int role = Qt::DisplayRole) const override; ///< invalid for an index or role of another model
+    QHash<int, QByteArray> roleNames() const override; ///< the names that QML uses
 
     /// Opens or closes a row; one that does not exist is ignored. New rows come open, those with awaits only closed.
     Q_INVOKABLE void setExpanded(int row, bool expanded);
     Q_INVOKABLE bool isExpanded(int row) const; ///< false for a row that does not exist
 
-    int count() const; ///< of rows
+    int count() const; ///< rows at the top
     /// In the whole program.
     int taskCount() const;
     /// Rows with a warning, in the whole program.
     int warningCount() const;
     /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
+    void setRate(double rate); ///< see rate()
     /// Only loops of this name are shown; empty: all.
     QString filter() const;
-    void setFilter(const QString &filter); ///< as filter() says
+    void setFilter(const QString &filter); ///< see filter()
 
 Q_SIGNALS:
-    void countChanged(); ///< rows came or went
-    void taskCountChanged(); ///< at most once an update
-    void rateChanged(); ///< by setRate()
-    void filterChanged(); ///< by setFilter()
+    void countChanged(); ///< Emitted: at most once an update
+    void taskCountChanged(); ///< Emitted: at most once an update
+    void rateChanged(); ///< Emitted: by setRate()
+    void filterChanged(); ///< Emitted: by setFilter()
 
 private:
     friend class detail::TaskLines;
     const std::unique_ptr<detail::TaskLines> d;
 };
 
-/// One service, by its name: properties for bindings. Of several with that name, the newest.
-///
-/// Thread: every method: the GUI's; any other one is a LogicError that names both.
+/// One service, by its name: properties for bindings. Of several with that name, the newest. Thread: the GUI's, for every method.
 class QMICROIO_EXPORT ServiceMonitor : public QObject
 {
     Q_OBJECT
@@ -374,31 +351,31 @@ class QMICROIO_EXPORT ServiceMonitor : public QObject
     Q_PROPERTY(double callsPerSecond READ callsPerSecond NOTIFY changed)
     Q_PROPERTY(double rate READ rate WRITE setRate NOTIFY rateChanged)
 public:
-    explicit ServiceMonitor(QObject *parent = nullptr); ///< of no service, until it has a name
-    explicit ServiceMonitor(const QString &name, QObject *parent = nullptr); ///< of the service with that name
+    explicit ServiceMonitor(QObject *parent = nullptr); ///< follows none until setName()
+    explicit ServiceMonitor(const QString &name, QObject *parent = nullptr); ///< follows the service of that name
     ~ServiceMonitor() override;
 
-    QString name() const; ///< of the service
-    void setName(const QString &name); ///< what was known of the service before is forgotten
+    QString name() const; ///< whose service it follows
+    void setName(const QString &name); ///< follows another one from now on
     /// False: no service has that name now; the rest then is as it was last.
     bool exists() const;
-    ServiceThread::State state() const; ///< as it was last
+    ServiceThread::State state() const; ///< the last that was seen
     QString stateName() const; ///< empty before one was seen
-    bool isReady() const; ///< whether its state is Ready
-    QString reason() const; ///< why it stops or stopped
+    bool isReady() const; ///< whether that is Ready
+    QString reason() const; ///< of its stop
     QString error() const; ///< what made it fail
     double uptime() const; ///< seconds
-    int restarts() const; ///< how many services of its name were started before it
+    int restarts() const; ///< how many services of its name came before it
     int tasks() const; ///< -1 while its loop does not answer, and for one without a loop
     double busy() const; ///< 0 to 1
     double callsPerSecond() const; ///< calls that its loop has accepted
     /// As that of ServiceModel.
     double rate() const;
-    void setRate(double rate); ///< Fails: what is no number above zero is ignored with a warning
+    void setRate(double rate); ///< see rate()
 
 Q_SIGNALS:
-    void nameChanged(); ///< by setName()
-    void rateChanged(); ///< by setRate()
+    void nameChanged(); ///< Emitted: by setName()
+    void rateChanged(); ///< Emitted: by setRate()
     /// Emitted: at most once an update, if something is different.
     void changed();
 

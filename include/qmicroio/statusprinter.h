@@ -17,13 +17,12 @@ namespace QMicroIO {
 class QMICROIO_EXPORT StatusPrinter
 {
 public:
-    /// What is printed.
+    /// How it prints.
     enum class Format {
         Text, ///< as ProgramStatus::toString(), with a line before and after
         Json, ///< as ProgramStatus::toJson(), on one line
     };
-    /// Begins to listen for the signals.
-    explicit StatusPrinter(Format format = Format::Text);
+    explicit StatusPrinter(Format format = Format::Text); ///< Thread: any.
     ~StatusPrinter();
     StatusPrinter(const StatusPrinter &) = delete;
     StatusPrinter &operator=(const StatusPrinter &) = delete;
