@@ -522,7 +522,8 @@ public:
     /// Thread: any. Suspends: never, it does not wait; use join(). Repeat: harmless. Before start() it is stop().
     void finish(const QString &reason = QStringLiteral("finish"));
 
-    /// Busy-poll mode: before the loop sleeps it watches for calls that long, so that callers need not wake a thread. Zero: off.
+    /// Busy-poll mode: before the loop sleeps it watches for calls that long, so that callers need not wake a thread. Zero: off, but
+    /// for some 30 µs before the service's first sleep.
     ///
     /// Trades one core's idle time for latency; callSync() callers spin as well. Sockets and timers of others on this loop wait
     /// up to 2 ms while calls keep coming. Thread: any. Units: microseconds. Fails: std::invalid_argument when negative.
