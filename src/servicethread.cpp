@@ -82,7 +82,13 @@ int countStart(const QString &name)
 
 struct ServiceThread::Private
 {
-    QString name;
+    explicit Private(const QString &serviceName)
+        : name(serviceName)
+    {
+        node->name = name;
+    }
+
+    const QString name; // before `listing`: who looks reads it without a lock
     const std::shared_ptr<detail::ThreadNode> node = std::make_shared<detail::ThreadNode>();
     std::function<void(ServiceThread &)> target;
     CloseScope scope;
@@ -223,10 +229,8 @@ ServiceThread::ServiceThread(const QString &name, QObject *parent)
 
 ServiceThread::ServiceThread(const QString &name, std::function<void(ServiceThread &)> target, QObject *parent)
     : QObject(parent)
-    , d(std::make_shared<Private>())
+    , d(std::make_shared<Private>(name))
 {
-    d->name = name;
-    d->node->name = name;
     d->target = std::move(target);
     connect(
         &d->scope, &CloseScope::closedChanged, this,

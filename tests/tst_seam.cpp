@@ -32,8 +32,8 @@ private Q_SLOTS:
     void yieldingEndsAsSoonAsItIsDone()
     {
         int looks = 0;
-        QVERIFY(yieldUntil([&] { return ++looks == 3; }, std::chrono::hours(1)));
-        QCOMPARE(looks, 3);
+        QVERIFY(yieldUntil([&] { return ++looks == 2; }, std::chrono::hours(1)));
+        QCOMPARE(looks, 2); // even if the core was gone for long
         QVERIFY(!yieldUntil([] { return false; }, std::chrono::microseconds(1)));
         QVERIFY(yieldUntil([] { return true; }, std::chrono::nanoseconds(0)));
     }
