@@ -111,11 +111,14 @@ private Q_SLOTS:
             connect(
                 service, &ServiceThread::stateChanged, this,
                 [service, note](State state) {
-                    if (state == State::Starting || state == State::Stopping)
-                        note((state == State::Starting ? QStringLiteral("start ") : QStringLiteral("stop "))
-                             + service->name());
+                    if (state == State::Starting)
+                        note(QStringLiteral("start ") + service->name());
                 },
                 Qt::DirectConnection);
+            // Not by the state: a service's own thread may be the one that tells of it, later.
+            connect(
+                &service->scope(), &CloseScope::closedChanged, this,
+                [service, note] { note(QStringLiteral("stop ") + service->name()); }, Qt::DirectConnection);
         }
         ServiceGroup group{&first, &second};
         group.start().waitStarted();
