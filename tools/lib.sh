@@ -39,11 +39,11 @@ packages_of() {
     tsan) echo clang-19 libclang-rt-19-dev dpkg-dev ninja-build ;;
     # Tests of programs are scripts; the driver is for the example log_pipeline.
     test) echo python3 libqt6sql6-sqlite ;;
-    # The module and the dashboard; the fonts are for systems that have none.
+    # The module and the dashboard; fonts for systems that have none, and a display for the test of a real window.
     qml) echo qt6-declarative-dev qt6-declarative-dev-tools qt6-tools-dev qt6-tools-dev-tools qt6-l10n-tools libqt6sql6-sqlite \
         qml6-module-qtquick qml6-module-qtquick-controls qml6-module-qtquick-layouts qml6-module-qtquick-templates \
         qml6-module-qtquick-window qml6-module-qttest qml6-module-qtqml qml6-module-qtqml-models \
-        qml6-module-qtqml-workerscript fonts-dejavu-core ;;
+        qml6-module-qtqml-workerscript fonts-dejavu-core xvfb ;;
     check) echo git python3 clang-format-19 clang-tidy-19 doxygen reuse ;;
     # Consumers that are built by pkg-config and qmake, and Debian packages.
     package) echo pkg-config qmake6 make dpkg-dev ;;
