@@ -266,7 +266,7 @@ public:
     QModelIndex index(int row, int column,
                       const QModelIndex &parent = {}) const override; ///< invalid where there is no such row
     QModelIndex parent(const QModelIndex &child) const override; ///< invalid for a loop
-    using QObject::parent; ///< the object that owns the model
+    using QObject::parent;
     int rowCount(const QModelIndex &parent = {}) const override; ///< rows directly below `parent`
     int columnCount(const QModelIndex &parent = {}) const override; ///< one
     QVariant data(const QModelIndex &index,
