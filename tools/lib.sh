@@ -109,7 +109,7 @@ _say_what_to_install() {
 # Package sets that a preset needs beyond `build`.
 sets_of_preset() {
     case $1 in
-    dev) echo test check package abi qml ;;
+    dev) echo test check package abi docs qml ;;
     gui) echo qml ;;
     dev-clang | release-clang | asan | tsan) echo test clang ;;
     release | asan-gcc) echo test ;;
