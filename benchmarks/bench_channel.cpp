@@ -330,7 +330,7 @@ public:
         for (quint64 burst = 0; burst < bursts; ++burst) {
             m_meeting.begin(m_size);
             for (quint64 i = 0; i < m_size; ++i)
-                m_producer.send(i);
+                m_producer.send(quint64(i));
             m_meeting.awaitEnd();
         }
         return secondsSince(begin) * double(count) / double(bursts * m_size);

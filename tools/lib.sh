@@ -47,7 +47,7 @@ packages_of() {
     check) echo git python3 clang-format-19 clang-tidy-19 doxygen reuse ;;
     # Consumers that are built by pkg-config and qmake, and Debian packages.
     package) echo pkg-config qmake6 make dpkg-dev ;;
-    abi) echo abigail-tools binutils ;;
+    abi) echo abigail-tools binutils xz-utils ;;
     # The second has the generator of help files.
     docs) echo doxygen qt6-documentation-tools ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
