@@ -60,7 +60,7 @@ Card {
                 font.weight: Font.DemiBold
             }
             Text {
-                text: chosen.exists ? qsTr("up %1").arg(Format.duration(chosen.uptime)) + " · " + qsTr("%n task(s)", "", Math.max(chosen.tasks, 0)) + " · " + qsTr("%n restart(s)", "", chosen.restarts) : ""
+                text: [chosen.exists ? Format.uptime(chosen.uptime, chosen.stateName) : "", chosen.exists && chosen.ready && chosen.tasks >= 0 ? Format.tasks(chosen.tasks) : "", chosen.exists ? Format.restarts(chosen.restarts) : ""].filter(part => part !== "").join(" · ")
                 textFormat: Text.PlainText
                 color: MicroTheme.muted
                 font.pixelSize: 12

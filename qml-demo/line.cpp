@@ -41,8 +41,9 @@ Task<> LineServer::runAsync()
     QTcpServer server;
     if (!server.listen(QHostAddress(QHostAddress::LocalHost)))
         throw Error(QStringLiteral("line server: ") + server.errorString());
+    const auto atEnd =
+        qScopeGuard([this] { m_board->port = 0; }); // NOLINT(clang-analyzer-deadcode.DeadStores): in a frame
     m_board->port = server.serverPort();
-    const auto atEnd = qScopeGuard([this] { m_board->port = 0; });
     started();
     for (;;) {
         while (QTcpSocket *socket = server.nextPendingConnection())
