@@ -12,7 +12,8 @@ if(PROJECT_IS_TOP_LEVEL)
     find_program(QMICROIO_CCACHE ccache)
     mark_as_advanced(QMICROIO_CCACHE)
     if(QMICROIO_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-        set(CMAKE_CXX_COMPILER_LAUNCHER ${QMICROIO_CCACHE})
+        # Otherwise it would keep nothing that uses the precompiled headers of the tests. Those hold no macro of a time or date.
+        set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${QMICROIO_CCACHE})
     endif()
     set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
