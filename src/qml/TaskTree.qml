@@ -111,7 +111,7 @@ ListView {
 
         Accessible.role: Accessible.TreeItem
         Accessible.name: title + (doing === "" ? "" : ", " + doing)
-        Accessible.description: [childCount === 0 ? "" : expanded ? qsTr("open") : qsTr("closed"), site].filter(part => part !== "").join(", ")
+        Accessible.description: (childCount === 0 ? "" : expanded ? qsTr("open") : qsTr("closed")) + (childCount !== 0 && site !== "" ? ", " : "") + site
 
         HoverHandler {
             id: hover
