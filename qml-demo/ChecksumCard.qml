@@ -46,12 +46,12 @@ Card {
                 Layout.preferredWidth: 10
                 elide: Text.ElideRight
                 horizontalAlignment: Text.AlignLeft
-                text: card.director.counted ? qsTr("%1 of %2 files, %3 MB").arg(Format.count(card.director.filesDone)).arg(Format.count(card.director.filesTotal)).arg(Format.decimal(card.director.bytesDone / 1e6, 0)) : qsTr("%1 files, counting …").arg(Format.count(card.director.filesDone))
+                text: card.director.counted ? qsTr("Files: %1 of %2, %3 MB").arg(Format.count(card.director.filesDone)).arg(Format.count(card.director.filesTotal)).arg(Format.decimal(card.director.bytesDone / 1e6, 0)) : qsTr("Files: %1, counting …").arg(Format.count(card.director.filesDone))
                 color: MicroTheme.muted
                 font.pixelSize: 12
             }
             Text {
-                text: qsTr("%1 journal rows").arg(Format.count(card.director.journalRows))
+                text: qsTr("Journal: %1").arg(Format.count(card.director.journalRows))
                 color: MicroTheme.muted
                 font.pixelSize: 12
             }

@@ -11,6 +11,9 @@ ApplicationWindow {
     required property Director director
     property bool dark: false
     property alias onlyChosen: onlySelected.checked
+    // For measuring.
+    property alias taskPosition: taskTree.contentY
+    readonly property alias taskCount: taskRows.taskCount
     readonly property bool roomy: width >= 1080 && height >= 700
 
     minimumWidth: 800
@@ -129,7 +132,7 @@ ApplicationWindow {
                 Card {
                     Layout.fillWidth: true
                     Layout.fillHeight: true
-                    Layout.preferredHeight: 56
+                    Layout.preferredHeight: 62
                     visible: window.roomy || tabs.currentIndex === 0
                     title: qsTr("Tasks")
                     subtitle: qsTr("what runs where, and what it waits for")
@@ -137,6 +140,7 @@ ApplicationWindow {
                         id: onlySelected
                         text: qsTr("Only the chosen service")
                         enabled: serviceCard.selected !== ""
+                        Accessible.name: text
                         font.pixelSize: 12
                         padding: 0
                         contentItem: Text {
@@ -177,7 +181,7 @@ ApplicationWindow {
                 RowLayout {
                     Layout.fillWidth: true
                     Layout.fillHeight: true
-                    Layout.preferredHeight: 44
+                    Layout.preferredHeight: 38
                     visible: window.roomy || tabs.currentIndex > 0
                     spacing: 16
 
@@ -209,6 +213,7 @@ ApplicationWindow {
     component Tab: TabButton {
         id: tab
         implicitHeight: 32
+        Accessible.name: text
         contentItem: Text {
             text: tab.text
             color: tab.checked ? MicroTheme.text : MicroTheme.muted

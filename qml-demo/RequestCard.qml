@@ -38,6 +38,10 @@ Card {
             width: ListView.view ? ListView.view.width : 0
             spacing: 6
 
+            Accessible.role: Accessible.ListItem
+            Accessible.name: name
+            Accessible.description: facts.text
+
             RowLayout {
                 Layout.fillWidth: true
                 Layout.leftMargin: 4
@@ -63,6 +67,7 @@ Card {
                 }
             }
             Text {
+                id: facts
                 Layout.fillWidth: true
                 Layout.leftMargin: 4
                 text: qsTr("%1 · %2 pending · %3 failed").arg(Format.rate(row.requestsPerSecond)).arg(Format.count(row.pending)).arg(Format.count(row.failed))

@@ -60,7 +60,16 @@ Card {
                 font.weight: Font.DemiBold
             }
             Text {
-                text: chosen.exists ? qsTr("up %1").arg(Format.duration(chosen.uptime)) + " · " + qsTr("%n task(s)", "", Math.max(chosen.tasks, 0)) + " · " + qsTr("%n restart(s)", "", chosen.restarts) : ""
+                text: {
+                    const parts = [];
+                    if (chosen.exists && chosen.stateName !== "Created")
+                        parts.push(Format.uptime(chosen.uptime, chosen.stateName));
+                    if (chosen.ready && chosen.tasks >= 0)
+                        parts.push(Format.tasks(chosen.tasks));
+                    if (chosen.exists)
+                        parts.push(Format.restarts(chosen.restarts));
+                    return parts.join(" · ");
+                }
                 textFormat: Text.PlainText
                 color: MicroTheme.muted
                 font.pixelSize: 12

@@ -38,7 +38,8 @@ class Director : public QObject
     Q_PROPERTY(bool rightToLeft READ isRightToLeft NOTIFY languageChanged)
     Q_PROPERTY(QString note MEMBER m_note NOTIFY noteChanged)
 public:
-    Director(const QString &folder, int historyInterval);
+    /// `crowd`: of how many tasks a further service consists; without if it is 0.
+    Director(const QString &folder, int historyInterval, int crowd);
     ~Director() override;
 
     QString folder() const;
@@ -72,6 +73,7 @@ private:
     void begin(Place &place);
     void ended(const QString &name);
     void say(const QString &note);
+    void sayNotRunning(const QString &service);
     template<class Service, class Call>
     void with(const QString &name, Call call);
     std::unique_ptr<QMicroIO::LoopServiceThread> makeChecksum();

@@ -41,8 +41,9 @@ Task<> LineServer::runAsync()
     QTcpServer server;
     if (!server.listen(QHostAddress(QHostAddress::LocalHost)))
         throw Error(QStringLiteral("line server: ") + server.errorString());
-    m_board->port = server.serverPort();
+    // The analyzer does not see that the end of the frame calls it. NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores)
     const auto atEnd = qScopeGuard([this] { m_board->port = 0; });
+    m_board->port = server.serverPort();
     started();
     for (;;) {
         while (QTcpSocket *socket = server.nextPendingConnection())

@@ -546,6 +546,57 @@ private Q_SLOTS:
     }
 
     // B418
+    void aMonitorTellsOfManyChangesAtItsRateAndTheLastIsTheTruth()
+    {
+        Service service(QStringLiteral("hasty"));
+        service.run();
+        ServiceMonitor monitor(QStringLiteral("hasty"));
+        monitor.setRate(60);
+        QTRY_VERIFY(monitor.isReady());
+        const QSignalSpy changes(&monitor, &ServiceMonitor::changed);
+        const auto begin = std::chrono::steady_clock::now();
+        int started = 1; // main
+        while (changes.count() < 5) {
+            service.callSync([&] {
+                for (int i = 0; i < 50 && started < 5000; ++i, ++started)
+                    service.taskGroup().startSoon(&sleeper);
+            });
+            QCoreApplication::processEvents();
+        }
+        const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        QVERIFY2(double(changes.count()) <= 60 * passed + 2, qPrintable(QString::number(changes.count())));
+        QTRY_COMPARE(monitor.tasks(), started);
+        service.stop(QStringLiteral("the last word"));
+        service.join();
+        QTRY_COMPARE(monitor.state(), ServiceThread::State::Stopped);
+        QCOMPARE(monitor.reason(), QStringLiteral("the last word"));
+    }
+
+    // B418
+    void whatWasKeptOfARowWhoseSourceHasDiedIsInvalid()
+    {
+        ServiceModel services;
+        TaskModel tasks;
+        QPersistentModelIndex row;
+        QPersistentModelIndex task;
+        {
+            Service service(QStringLiteral("mortal"));
+            service.run();
+            service.spawn(QStringLiteral("nested"), [] { return nester(); });
+            QTRY_VERIFY(named(services, QStringLiteral("mortal")).isValid());
+            QTRY_VERIFY(named(tasks, QStringLiteral("nested")).isValid());
+            row = named(services, QStringLiteral("mortal"));
+            task = named(tasks, QStringLiteral("nested"));
+            QCOMPARE(row.data().toString(), QStringLiteral("mortal"));
+        }
+        QTRY_VERIFY(!row.isValid());
+        QTRY_VERIFY(!task.isValid());
+        QCOMPARE(services.data(row), QVariant());
+        QCOMPARE(tasks.data(task), QVariant());
+        QCOMPARE(tasks.parent(task), QModelIndex());
+    }
+
+    // B418
     void aModelMayBeDestroyedWhileASampleIsUnderWayAndMadeAnew()
     {
         for (int round = 0; round < 20; ++round) {

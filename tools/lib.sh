@@ -113,7 +113,7 @@ sets_of_preset() {
     gui) echo qml ;;
     dev-clang | release-clang | asan | tsan) echo test clang ;;
     release | asan-gcc) echo test ;;
-    tidy) echo clang check ;;
+    tidy) echo clang check qml ;;
     package) echo package ;;
     bench) echo bench ;;
     esac

@@ -20,8 +20,12 @@
         <translation>أُسقط %1</translation>
     </message>
     <message>
-        <source>%1 now, peak %2</source>
-        <translation>%1 الآن، الذروة %2</translation>
+        <source>peak %1</source>
+        <translation>الذروة %1</translation>
+    </message>
+    <message>
+        <source>%1 waiting</source>
+        <translation>%1 في الانتظار</translation>
     </message>
 </context>
 <context>
@@ -35,20 +39,20 @@
         <translation>تقدّم المجاميع التدقيقية</translation>
     </message>
     <message>
-        <source>%1 of %2 files, %3 MB</source>
-        <translation>%1 من %2 ملف، %3 م.بايت</translation>
+        <source>Files: %1 of %2, %3 MB</source>
+        <translation>الملفات: %1 من %2، %3 م.بايت</translation>
     </message>
     <message>
-        <source>%1 files, counting …</source>
-        <translation>%1 ملف، جارٍ العدّ …</translation>
+        <source>Files: %1, counting …</source>
+        <translation>الملفات: %1، جارٍ العدّ …</translation>
     </message>
     <message>
-        <source>%1 journal rows</source>
-        <translation>%1 سطر في السجل</translation>
+        <source>Journal: %1</source>
+        <translation>السجل: %1</translation>
     </message>
 </context>
 <context>
-    <name>Demo::Call</name>
+    <name>Demo::Director</name>
     <message>
         <source>%1 does not run. Start it first.</source>
         <translation>%1 لا يعمل. شغّله أولًا.</translation>
@@ -179,6 +183,59 @@
         <source>Does not answer</source>
         <translation>لا تستجيب</translation>
     </message>
+    <message>
+        <source>1 task</source>
+        <translation>مهمة واحدة</translation>
+    </message>
+    <message numerus="yes">
+        <source>%n tasks</source>
+        <translation>
+            <numerusform>لا مهام</numerusform>
+            <numerusform>مهمة واحدة</numerusform>
+            <numerusform>مهمتان</numerusform>
+            <numerusform>%n مهام</numerusform>
+            <numerusform>%n مهمة</numerusform>
+            <numerusform>%n مهمة</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>1 restart</source>
+        <translation>أُعيد تشغيلها مرة</translation>
+    </message>
+    <message numerus="yes">
+        <source>%n restarts</source>
+        <translation>
+            <numerusform>لم يُعَد تشغيلها</numerusform>
+            <numerusform>أُعيد تشغيلها مرة</numerusform>
+            <numerusform>أُعيد تشغيلها مرتين</numerusform>
+            <numerusform>أُعيد تشغيلها %n مرات</numerusform>
+            <numerusform>أُعيد تشغيلها %n مرة</numerusform>
+            <numerusform>أُعيد تشغيلها %n مرة</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>1 turn</source>
+        <translation>دورة واحدة</translation>
+    </message>
+    <message numerus="yes">
+        <source>%1 turns</source>
+        <translation>
+            <numerusform>%1 دورة</numerusform>
+            <numerusform>%1 دورة</numerusform>
+            <numerusform>%1 دورة</numerusform>
+            <numerusform>%1 دورات</numerusform>
+            <numerusform>%1 دورة</numerusform>
+            <numerusform>%1 دورة</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>ran for %1</source>
+        <translation>عملت %1</translation>
+    </message>
+    <message>
+        <source>up %1</source>
+        <translation>تعمل منذ %1</translation>
+    </message>
 </context>
 <context>
     <name>Header</name>
@@ -287,32 +344,6 @@
         <translation>اختر خدمة</translation>
     </message>
     <message>
-        <source>up %1</source>
-        <translation>تعمل منذ %1</translation>
-    </message>
-    <message numerus="yes">
-        <source>%n task(s)</source>
-        <translation>
-            <numerusform>لا مهام</numerusform>
-            <numerusform>مهمة واحدة</numerusform>
-            <numerusform>مهمتان</numerusform>
-            <numerusform>%n مهام</numerusform>
-            <numerusform>%n مهمة</numerusform>
-            <numerusform>%n مهمة</numerusform>
-        </translation>
-    </message>
-    <message numerus="yes">
-        <source>%n restart(s)</source>
-        <translation>
-            <numerusform>لم يُعَد تشغيلها</numerusform>
-            <numerusform>أُعيد تشغيلها مرة</numerusform>
-            <numerusform>أُعيد تشغيلها مرتين</numerusform>
-            <numerusform>أُعيد تشغيلها %n مرات</numerusform>
-            <numerusform>أُعيد تشغيلها %n مرة</numerusform>
-            <numerusform>أُعيد تشغيلها %n مرة</numerusform>
-        </translation>
-    </message>
-    <message>
         <source>Failed: %1</source>
         <translation>أخفقت: %1</translation>
     </message>
@@ -342,32 +373,6 @@
     <message>
         <source>Services</source>
         <translation>الخدمات</translation>
-    </message>
-    <message>
-        <source>up %1</source>
-        <translation>تعمل منذ %1</translation>
-    </message>
-    <message numerus="yes">
-        <source>%n task(s)</source>
-        <translation>
-            <numerusform>لا مهام</numerusform>
-            <numerusform>مهمة واحدة</numerusform>
-            <numerusform>مهمتان</numerusform>
-            <numerusform>%n مهام</numerusform>
-            <numerusform>%n مهمة</numerusform>
-            <numerusform>%n مهمة</numerusform>
-        </translation>
-    </message>
-    <message numerus="yes">
-        <source>%n restart(s)</source>
-        <translation>
-            <numerusform>لم يُعَد تشغيلها</numerusform>
-            <numerusform>أُعيد تشغيلها مرة</numerusform>
-            <numerusform>أُعيد تشغيلها مرتين</numerusform>
-            <numerusform>أُعيد تشغيلها %n مرات</numerusform>
-            <numerusform>أُعيد تشغيلها %n مرة</numerusform>
-            <numerusform>أُعيد تشغيلها %n مرة</numerusform>
-        </translation>
     </message>
     <message>
         <source>(unnamed)</source>
@@ -404,17 +409,6 @@
         <source>does not answer: %1</source>
         <translation>لا تستجيب: %1</translation>
     </message>
-    <message numerus="yes">
-        <source>%n task(s)</source>
-        <translation>
-            <numerusform>لا مهام</numerusform>
-            <numerusform>مهمة واحدة</numerusform>
-            <numerusform>مهمتان</numerusform>
-            <numerusform>%n مهام</numerusform>
-            <numerusform>%n مهمة</numerusform>
-            <numerusform>%n مهمة</numerusform>
-        </translation>
-    </message>
     <message>
         <source>cancelled: %1</source>
         <translation>أُلغيت: %1</translation>
@@ -426,10 +420,6 @@
     <message>
         <source>closed</source>
         <translation>مغلق</translation>
-    </message>
-    <message>
-        <source>%1 turns</source>
-        <translation>%1 دورة</translation>
     </message>
 </context>
 </TS>

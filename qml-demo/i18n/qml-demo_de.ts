@@ -20,8 +20,12 @@
         <translation>%1 verworfen</translation>
     </message>
     <message>
-        <source>%1 now, peak %2</source>
-        <translation>%1 jetzt, höchstens %2</translation>
+        <source>peak %1</source>
+        <translation>höchstens %1</translation>
+    </message>
+    <message>
+        <source>%1 waiting</source>
+        <translation>%1 wartend</translation>
     </message>
 </context>
 <context>
@@ -35,20 +39,20 @@
         <translation>Fortschritt der Prüfsummen</translation>
     </message>
     <message>
-        <source>%1 of %2 files, %3 MB</source>
-        <translation>%1 von %2 Dateien, %3 MB</translation>
+        <source>Files: %1 of %2, %3 MB</source>
+        <translation>Dateien: %1 von %2, %3 MB</translation>
     </message>
     <message>
-        <source>%1 files, counting …</source>
-        <translation>%1 Dateien, wird gezählt …</translation>
+        <source>Files: %1, counting …</source>
+        <translation>Dateien: %1, wird gezählt …</translation>
     </message>
     <message>
-        <source>%1 journal rows</source>
-        <translation>%1 Zeilen im Journal</translation>
+        <source>Journal: %1</source>
+        <translation>Journal: %1</translation>
     </message>
 </context>
 <context>
-    <name>Demo::Call</name>
+    <name>Demo::Director</name>
     <message>
         <source>%1 does not run. Start it first.</source>
         <translation>%1 läuft nicht. Starten Sie es zuerst.</translation>
@@ -179,6 +183,47 @@
         <source>Does not answer</source>
         <translation>Antwortet nicht</translation>
     </message>
+    <message>
+        <source>1 task</source>
+        <translation>1 Aufgabe</translation>
+    </message>
+    <message numerus="yes">
+        <source>%n tasks</source>
+        <translation>
+            <numerusform>%n Aufgabe</numerusform>
+            <numerusform>%n Aufgaben</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>1 restart</source>
+        <translation>1 Neustart</translation>
+    </message>
+    <message numerus="yes">
+        <source>%n restarts</source>
+        <translation>
+            <numerusform>%n Neustart</numerusform>
+            <numerusform>%n Neustarts</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>1 turn</source>
+        <translation>1 Lauf</translation>
+    </message>
+    <message numerus="yes">
+        <source>%1 turns</source>
+        <translation>
+            <numerusform>%1 Lauf</numerusform>
+            <numerusform>%1 Läufe</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>ran for %1</source>
+        <translation>lief %1</translation>
+    </message>
+    <message>
+        <source>up %1</source>
+        <translation>läuft seit %1</translation>
+    </message>
 </context>
 <context>
     <name>Header</name>
@@ -287,24 +332,6 @@
         <translation>Wählen Sie einen Dienst</translation>
     </message>
     <message>
-        <source>up %1</source>
-        <translation>läuft seit %1</translation>
-    </message>
-    <message numerus="yes">
-        <source>%n task(s)</source>
-        <translation>
-            <numerusform>%n Aufgabe</numerusform>
-            <numerusform>%n Aufgaben</numerusform>
-        </translation>
-    </message>
-    <message numerus="yes">
-        <source>%n restart(s)</source>
-        <translation>
-            <numerusform>%n Neustart</numerusform>
-            <numerusform>%n Neustarts</numerusform>
-        </translation>
-    </message>
-    <message>
         <source>Failed: %1</source>
         <translation>Fehlgeschlagen: %1</translation>
     </message>
@@ -334,24 +361,6 @@
     <message>
         <source>Services</source>
         <translation>Dienste</translation>
-    </message>
-    <message>
-        <source>up %1</source>
-        <translation>läuft seit %1</translation>
-    </message>
-    <message numerus="yes">
-        <source>%n task(s)</source>
-        <translation>
-            <numerusform>%n Aufgabe</numerusform>
-            <numerusform>%n Aufgaben</numerusform>
-        </translation>
-    </message>
-    <message numerus="yes">
-        <source>%n restart(s)</source>
-        <translation>
-            <numerusform>%n Neustart</numerusform>
-            <numerusform>%n Neustarts</numerusform>
-        </translation>
     </message>
     <message>
         <source>(unnamed)</source>
@@ -388,13 +397,6 @@
         <source>does not answer: %1</source>
         <translation>antwortet nicht: %1</translation>
     </message>
-    <message numerus="yes">
-        <source>%n task(s)</source>
-        <translation>
-            <numerusform>%n Aufgabe</numerusform>
-            <numerusform>%n Aufgaben</numerusform>
-        </translation>
-    </message>
     <message>
         <source>cancelled: %1</source>
         <translation>abgebrochen: %1</translation>
@@ -406,10 +408,6 @@
     <message>
         <source>closed</source>
         <translation>geschlossen</translation>
-    </message>
-    <message>
-        <source>%1 turns</source>
-        <translation>%1 Läufe</translation>
     </message>
 </context>
 </TS>

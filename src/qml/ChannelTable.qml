@@ -28,6 +28,10 @@ ListView {
         required property var depthHistory
         required property var rateHistory
 
+        readonly property real chartWidth: Math.min(150, width * 0.26)
+        // What is wrong, or else the most that ever waited.
+        readonly property string facts: error !== "" ? error.slice(0, 200) : dropped > 0 ? qsTr("%1 dropped").arg(Format.count(dropped)) : stateName === "Open" ? qsTr("peak %1").arg(Format.count(peak)) : Format.stateText(stateName) + " · " + qsTr("peak %1").arg(Format.count(peak))
+
         width: ListView.view.width
         height: content.implicitHeight + 14
         radius: MicroTheme.radius
@@ -74,14 +78,14 @@ ListView {
                 }
             }
             Sparkline {
-                Layout.preferredWidth: Math.min(150, row.width * 0.3)
+                Layout.preferredWidth: row.chartWidth
                 Layout.preferredHeight: 22
                 values: row.depthHistory
                 ceiling: 4
                 color: row.dropped > 0 ? MicroTheme.warn : MicroTheme.accent
             }
             Sparkline {
-                Layout.preferredWidth: Math.min(150, row.width * 0.3)
+                Layout.preferredWidth: row.chartWidth
                 Layout.preferredHeight: 22
                 values: row.rateHistory
                 ceiling: 4
@@ -90,7 +94,7 @@ ListView {
             Text {
                 Layout.fillWidth: true
                 Layout.preferredWidth: 10
-                text: row.error !== "" ? row.error.slice(0, 200) : row.dropped > 0 ? qsTr("%1 dropped").arg(Format.count(row.dropped)) : Format.stateText(row.stateName)
+                text: row.facts
                 textFormat: Text.PlainText
                 elide: Text.ElideRight
                 maximumLineCount: 1
@@ -99,8 +103,8 @@ ListView {
                 font.pixelSize: 11
             }
             Text {
-                Layout.preferredWidth: Math.min(150, row.width * 0.3)
-                text: qsTr("%1 now, peak %2").arg(Format.count(row.depth)).arg(Format.count(row.peak))
+                Layout.preferredWidth: row.chartWidth
+                text: qsTr("%1 waiting").arg(Format.count(row.depth))
                 textFormat: Text.PlainText
                 elide: Text.ElideRight
                 maximumLineCount: 1
@@ -109,7 +113,7 @@ ListView {
                 font.pixelSize: 11
             }
             Text {
-                Layout.preferredWidth: Math.min(150, row.width * 0.3)
+                Layout.preferredWidth: row.chartWidth
                 text: Format.rate(row.receivedPerSecond)
                 textFormat: Text.PlainText
                 elide: Text.ElideRight

@@ -4,6 +4,8 @@ import QtQuick
 
 // Numbers as people read them, in the language of the program.
 QtObject {
+    id: root
+
     function decimal(value, places) {
         return Number(value).toLocaleString(Qt.locale(), "f", places);
     }
@@ -45,6 +47,33 @@ QtObject {
 
     function percent(share) {
         return isFinite(share) ? qsTr("%1 %").arg(decimal(share * 100, 0)) : "";
+    }
+
+    // "1 task", "12 tasks". The one needs no translation to be right in English.
+    function tasks(count) {
+        return count === 1 ? qsTr("1 task") : qsTr("%n tasks", "", count);
+    }
+
+    function restarts(count) {
+        return count === 1 ? qsTr("1 restart") : qsTr("%n restarts", "", count);
+    }
+
+    // May be more than fit into an int, so the number is put in apart from its plural.
+    function turns(count) {
+        return count === 1 ? qsTr("1 turn") : qsTr("%1 turns", "", Math.min(count, 1e9)).arg(root.count(count));
+    }
+
+    // How long a service has been up, or was.
+    function uptime(seconds, stateName) {
+        switch (stateName) {
+        case "Created":
+            return "";
+        case "Stopped":
+        case "Failed":
+            return qsTr("ran for %1").arg(duration(seconds));
+        default:
+            return qsTr("up %1").arg(duration(seconds));
+        }
     }
 
     // The state of a service, a channel or a task in the language of the program.

@@ -59,15 +59,23 @@ ListView {
         readonly property string facts: {
             const parts = [];
             if (stateName !== "Created")
-                parts.push(qsTr("up %1").arg(Format.duration(uptime)));
+                parts.push(Format.uptime(uptime, stateName));
             if (tasks >= 0 && stateName === "Ready")
-                parts.push(qsTr("%n task(s)", "", tasks));
+                parts.push(Format.tasks(tasks));
             if (restarts > 0)
-                parts.push(qsTr("%n restart(s)", "", restarts));
+                parts.push(Format.restarts(restarts));
             if (stateName !== "Ready" && reason !== "" && trouble === "")
                 parts.push(reason);
             return parts.join(" · ");
         }
+
+        // Chosen by its name, it may be anywhere.
+        function reveal() {
+            if (isSelected)
+                row.table.currentIndex = row.index;
+        }
+        onIsSelectedChanged: reveal()
+        Component.onCompleted: reveal()
 
         width: ListView.view.width
         height: content.implicitHeight + 16
@@ -157,7 +165,7 @@ ListView {
                 }
                 Text {
                     Layout.fillWidth: true
-                    text: qsTr("%1 busy · %2 calls/s").arg(Format.percent(row.busy)).arg(Format.count(row.callsPerSecond))
+                    text: row.stateName === "Stopped" || row.stateName === "Failed" ? "" : qsTr("%1 busy · %2 calls/s").arg(Format.percent(row.busy)).arg(Format.count(row.callsPerSecond))
                     textFormat: Text.PlainText
                     fontSizeMode: Text.HorizontalFit
                     minimumPixelSize: 8

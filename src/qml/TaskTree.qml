@@ -86,7 +86,7 @@ ListView {
             if (warning === TaskRow.LoopSilent)
                 return qsTr("does not answer: %1").arg(warningText);
             if (kind === TaskRow.Group)
-                return qsTr("%n task(s)", "", childCount) + (cancelled ? " · " + qsTr("cancelled: %1").arg(reason) : "");
+                return Format.tasks(childCount) + (cancelled ? " · " + qsTr("cancelled: %1").arg(reason) : "");
             if (kind === TaskRow.Await)
                 return "";
             if (kind === TaskRow.Loop)
@@ -95,10 +95,11 @@ ListView {
             return cancelled ? what + " · " + qsTr("cancelled: %1").arg(reason) : what;
         }
 
-        // "Task<> Shop::serve(int)" is "Shop::serve".
+        // "Task<> Shop::serve(int)" is "Shop::serve", and a lambda in it "Shop::serve λ".
         function coroutineName(signature: string): string {
             const beforeArguments = signature.split("(")[0];
-            return beforeArguments.slice(beforeArguments.lastIndexOf(" ") + 1);
+            const isLambda = /<lambda|\(anonymous|operator\(\)/.test(signature);
+            return beforeArguments.slice(beforeArguments.lastIndexOf(" ") + 1) + (isLambda ? " λ" : "");
         }
 
         width: ListView.view.width
@@ -110,7 +111,7 @@ ListView {
 
         Accessible.role: Accessible.TreeItem
         Accessible.name: title + (doing === "" ? "" : ", " + doing)
-        Accessible.description: (childCount === 0 ? "" : expanded ? qsTr("open") + ", " : qsTr("closed") + ", ") + site
+        Accessible.description: (childCount === 0 ? "" : expanded ? qsTr("open") : qsTr("closed")) + (childCount !== 0 && site !== "" ? ", " : "") + site
 
         HoverHandler {
             id: hover
@@ -125,7 +126,7 @@ ListView {
 
         RowLayout {
             anchors.fill: parent
-            anchors.leftMargin: 6 + 16 * Math.min(row.depth, 12)
+            anchors.leftMargin: 6 + (row.compact ? 11 : 16) * Math.min(row.depth, 12)
             anchors.rightMargin: 8
             spacing: 7
 
@@ -180,7 +181,7 @@ ListView {
             Text {
                 Layout.preferredWidth: 58
                 visible: row.isTask && !row.compact
-                text: qsTr("%1 turns").arg(Format.count(row.polls))
+                text: Format.turns(row.polls)
                 textFormat: Text.PlainText
                 horizontalAlignment: Text.AlignRight
                 color: MicroTheme.muted
@@ -188,7 +189,8 @@ ListView {
             }
             Text {
                 Layout.preferredWidth: 66
-                visible: row.isTask
+                // In little room the warning, which tells a time as well, needs the place.
+                visible: row.isTask && !(row.compact && row.isWarned)
                 text: Format.duration(row.age)
                 textFormat: Text.PlainText
                 horizontalAlignment: Text.AlignRight

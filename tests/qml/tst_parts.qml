@@ -158,6 +158,57 @@ Item {
             tree.tasks = tasks;
         }
 
+        function test_strangeNamesAreShownAsTheyAre() {
+            const arabic = "\u062e\u062f\u0645\u0629";
+            const huge = "x".repeat(100000);
+            for (const name of ["", arabic, huge, "<b>bold</b>"])
+                live.start(name, 1);
+            tryCompare(table, "count", 4);
+            tryVerify(() => row(huge) !== null && row(huge).stateName === "Ready");
+            compare(row("").Accessible.name, "(unnamed), Ready");
+            compare(row(arabic).Accessible.name, arabic + ", Ready");
+            compare(row("<b>bold</b>").Accessible.name, "<b>bold</b>, Ready");
+            verify(row(huge).width <= table.width);
+            tasks.filter = huge;
+            tryCompare(tasks, "count", 4);
+            tryVerify(() => tree.itemAtIndex(0) !== null);
+            verify(tree.itemAtIndex(0).title.length <= 200);
+            tasks.filter = "";
+        }
+
+        function test_aServiceMayDieWhileItIsShownAndChosen() {
+            live.start("mortal", 2);
+            tryVerify(() => row("mortal") !== null);
+            mouseClick(row("mortal"));
+            monitor.name = "mortal";
+            tasks.filter = "mortal";
+            tryCompare(monitor, "ready", true);
+            tryCompare(tasks, "count", 5);
+            live.destroyAll();
+            tryCompare(table, "count", 0);
+            tryCompare(tasks, "count", 0);
+            tryCompare(monitor, "exists", false);
+            verify(["Ready", "Stopping", "Stopped"].includes(monitor.stateName)); // as it was seen last
+            tasks.filter = "";
+            monitor.name = "";
+        }
+
+        function test_aHundredThousandTasksAreListed() {
+            live.start("crowd", 100000);
+            tasks.filter = "crowd";
+            tryCompare(tasks, "count", 100003, 60000);
+            tree.positionViewAtEnd();
+            tryVerify(() => tree.itemAtIndex(100002) !== null);
+            compare(tree.itemAtIndex(100002).name, "task 99999");
+            tree.currentIndex = 1;
+            tree.forceActiveFocus();
+            keyClick(Qt.Key_Left);
+            compare(tasks.count, 2);
+            live.destroyAll();
+            tryCompare(tasks, "count", 0, 60000);
+            tasks.filter = "";
+        }
+
         function test_rightToLeftMirrorsTheRows() {
             live.start("mirror", 0);
             tryVerify(() => row("mirror") !== null);
@@ -182,6 +233,15 @@ Item {
             compare(Format.count(12), "12");
             compare(Format.count(34000), "34.0 k");
             compare(Format.percent(0.42), "42 %");
+            compare(Format.tasks(1), "1 task");
+            compare(Format.tasks(12), "12 tasks");
+            compare(Format.restarts(1), "1 restart");
+            compare(Format.turns(1), "1 turn");
+            compare(Format.turns(34000), "34.0 k turns");
+            compare(Format.turns(1e12), "1,000.0 G turns");
+            compare(Format.uptime(3.21, "Ready"), "up 3.2 s");
+            compare(Format.uptime(3.21, "Stopped"), "ran for 3.2 s");
+            compare(Format.uptime(0, "Created"), "");
         }
     }
 }

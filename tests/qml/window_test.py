@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the dashboard as a whole: window_test.py QML-DEMO FOLDER-FOR-PICTURES. Without Xvfb the real window is left out."""
 
+import concurrent.futures
+import contextlib
 import os
 import re
 import shutil
@@ -15,6 +17,21 @@ from pathlib import Path
 PROGRAM = ""
 PICTURES = Path()
 PATIENCE = 120
+
+
+@contextlib.contextmanager
+def display():
+    """A display of our own, as the environment that leads to it."""
+    ours, theirs = os.pipe()
+    with subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1400x900x24"], pass_fds=[theirs],
+                          stderr=subprocess.DEVNULL) as server:
+        try:
+            os.close(theirs)
+            name = os.read(ours, 16).decode().strip()
+            yield {"DISPLAY": f":{name}", "QT_QPA_PLATFORM": "xcb", "QT_QUICK_BACKEND": "software"}
+        finally:
+            os.close(ours)
+            server.terminate()
 
 
 class WindowTest(unittest.TestCase):
@@ -35,49 +52,96 @@ class WindowTest(unittest.TestCase):
     def assert_clean(self, done):
         self.assertEqual(done.returncode, 0, done.stderr)
         # Broken bindings and missing types show here.
-        self.assertNotRegex(done.stderr, r"\.qml:\d+", done.stderr)
+        self.assertNotRegex(done.stderr, r"\.qml:\d+|Argument missing", done.stderr)
 
-    def picture(self, name, *arguments, size=(1280, 800)):
+    def take_picture(self, name, *arguments, size, **extra):
         file = PICTURES / name
         file.unlink(missing_ok=True)
-        self.assert_clean(self.run_demo("--screenshot", str(file), *arguments))
+        self.assert_clean(self.run_demo("--screenshot", str(file), "--script-seconds", "8", "--size",
+                                        f"{size[0]}x{size[1]}", *arguments, **extra))
         head = file.read_bytes()[:24]
         self.assertEqual(head[:8], b"\x89PNG\r\n\x1a\n")
         self.assertEqual(struct.unpack(">II", head[16:24]), size)
 
-    def test_picture_light(self):
-        self.picture("light.png")
+    def test_pictures(self):
+        with contextlib.ExitStack() as stack:
+            # They mostly wait, so they run at the same time.
+            pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor())
+            takes = [
+                pool.submit(self.take_picture, "light.png", size=(1280, 800)),
+                pool.submit(self.take_picture, "small-dark-arabic.png", "--dark", "--language", "ar", size=(800, 600)),
+                pool.submit(self.take_picture, "small-german.png", "--language", "de", size=(800, 600)),
+            ]
+            if shutil.which("Xvfb"):
+                where = stack.enter_context(display())
+                takes.append(pool.submit(self.take_picture, "real-window.png", size=(1280, 800), **where))
+            for take in takes:
+                take.result()
 
-    def test_picture_small_dark_right_to_left(self):
-        self.picture("small-dark-arabic.png", "--dark", "--language", "ar", "--size", "800x600", size=(800, 600))
+    def describe(self, *arguments):
+        done = self.run_demo("--describe", *arguments, QT_QPA_PLATFORM="offscreen", QT_QUICK_BACKEND="software")
+        self.assert_clean(done)
+        return done.stdout.splitlines()
+
+    def focused(self, lines):
+        return [line.removeprefix("focus: ") for line in lines if line.startswith("focus: ")]
+
+    def test_everything_is_reached_by_keys_and_has_a_name(self):
+        focused = self.focused(self.describe())
+        for control in ("Services", "Stop", "Restart", "Cancel its tasks", "Fail", "Stall for 5 s",
+                        "Ignore a cancellation", "Flood a channel", "Only the chosen service", "Tasks", "Channels",
+                        "Requests", "Language", "Dark"):
+            self.assertIn(control, focused)
+        self.assertNotIn("", focused)
+
+    def test_screen_readers_hear_states_and_numbers(self):
+        heard = [line.strip() for line in self.describe() if not line.startswith("focus: ")]
+        for line in (r"ListItem 'troubled, Ready' 'up .* · \d+ tasks'", r"ListItem 'line server, Ready' .*",
+                     r"ListItem 'checksum, \w+' .*", r"ProgressBar 'Progress of the checksums' '\d+ %'",
+                     r"TreeItem 'worker 1, sleep' 'troubled\.cpp:\d+'", r"TreeItem 'main, .*' 'open, .*\.cpp:\d+'",
+                     r"ListItem 'flood, Open' '.* waiting, .*/s received'", r"StaticText 'Services 5' ''",
+                     r"Graphic 'Latencies from .* to .*' ''",
+                     r"ListItem 'line requests' '.*/s · \d+ pending · \d+ failed'", r"Button 'Fail' ''"):
+            self.assertTrue(any(re.fullmatch(line, one) for one in heard), line + "\n" + "\n".join(heard))
+
+    def test_in_arabic_nothing_is_left_in_english(self):
+        lines = self.describe("--language", "ar")
+        own = r"checksum|line|journal|troubled|flood|room|worker|drink|main|entries|server|client|requests|checksums"
+        for line in lines:
+            role, _, texts = line.strip().partition(" ")
+            if role in ("Button", "ComboBox", "CheckBox", "ProgressBar", "Grouping", "List", "Tree", "Graphic", "focus:"):
+                text = re.sub(rf"\b({own})\b", "", texts)
+                self.assertNotRegex(text, "[A-Za-z]{2}", line)
+        self.assertIn("mirrored: yes", lines)
+        self.assertIn("mirrored: no", self.describe("--language", "de"))
 
     def test_wrong_use(self):
-        for arguments in (["--size", "10x10"], ["--size", "big"], ["--language", "xx"]):
+        for arguments in (["--size", "10x10"], ["--size", "big"], ["--language", "xx"], ["--tasks", "-1"],
+                          ["--tasks", "many"], ["--script-seconds", "1"]):
             done = self.run_demo(*arguments, QT_QPA_PLATFORM="offscreen")
             self.assertEqual(done.returncode, 2)
             self.assertIn(arguments[0], done.stderr)
 
-    def test_a_picture_that_cannot_be_written(self):
+    def test_a_picture_that_cannot_be_written_is_told_before_the_script(self):
         done = self.run_demo("--screenshot", "/no/such/folder/x.png")
         self.assertEqual(done.returncode, 2)
         self.assertIn("cannot write", done.stderr)
 
-    def test_real_window(self):
+    def test_ten_thousand_tasks_in_a_real_window(self):
         if not shutil.which("Xvfb"):
             self.skipTest("there is no Xvfb")
-        ours, theirs = os.pipe()
-        with subprocess.Popen(["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1400x900x24"], pass_fds=[theirs],
-                              stderr=subprocess.DEVNULL) as server:
-            try:
-                os.close(theirs)
-                display = os.read(ours, 16).decode().strip()
-                done = self.run_demo("--measure-start", DISPLAY=f":{display}", QT_QPA_PLATFORM="xcb",
-                                     QT_QUICK_BACKEND="software")
-                self.assert_clean(done)
-                self.assertTrue(re.search(r"first frame after \d+ ms", done.stdout), done.stdout)
-                print(done.stdout.strip())
-            finally:
-                server.terminate()
+        with display() as where:
+            done = self.run_demo("--measure", "--tasks", "10000", **where)
+        self.assert_clean(done)
+        print(done.stdout.strip())
+        cpu = re.search(r"first frame: \d+ ms after the process began, (\d+) ms of CPU time", done.stdout)
+        self.assertTrue(cpu, done.stdout)
+        self.assertLess(int(cpu[1]), 1000)
+        for phase in ("updates only", "scrolling"):
+            shares = re.search(phase + r": GUI thread ([\d.]+) % of a core, render thread ([\d.]+) %", done.stdout)
+            self.assertTrue(shares, done.stdout)
+            # The goal of 30 % is one of an optimised build; this one may be for debugging, where it takes twice that.
+            self.assertLess(float(shares[1]) + float(shares[2]), 90, done.stdout)
 
 
 if __name__ == "__main__":
