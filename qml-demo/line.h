@@ -5,6 +5,7 @@
 
 #include <qmicroio/qmicroio.h>
 
+#include <QtCore/QByteArray>
 #include <QtCore/QString>
 
 #include <atomic>
@@ -56,8 +57,7 @@ protected:
     QMicroIO::Task<> runAsync() override;
 
 private:
-    static QMicroIO::Task<> serve(QTcpSocket *socket);
-    static QMicroIO::Task<> answer(QTcpSocket *socket, QByteArray line);
+    static QMicroIO::Task<QByteArray> answer(QByteArray line);
     const std::shared_ptr<Board> m_board;
 };
 
@@ -77,7 +77,6 @@ protected:
 private:
     QMicroIO::Task<> askThrough(QTcpSocket &socket);
     QMicroIO::Task<> ask(QTcpSocket &socket, int asker);
-    void readAnswers(QTcpSocket &socket);
 
     const std::shared_ptr<Board> m_board;
     QMicroIO::RequestRegistry<int, QString> m_requests{QStringLiteral("line requests")};
