@@ -30,6 +30,12 @@ struct Block
 };
 static_assert(sizeof(Block) == 64);
 
+template<std::size_t Bytes>
+struct Sized
+{
+    std::array<quint64, Bytes / sizeof(quint64)> words{};
+};
+
 template<class T>
 T makeItem(quint64 number)
 {
@@ -38,6 +44,10 @@ T makeItem(quint64 number)
         return text;
     } else if constexpr (std::is_same_v<T, Block>) {
         return {number, {}};
+    } else if constexpr (std::is_class_v<T>) {
+        T item;
+        item.words.front() = number;
+        return item;
     } else {
         return T(number);
     }
@@ -286,6 +296,58 @@ void addProducers(const char *type)
                  {side<ManyProducers<T, ChannelWay>>("qmicroio", Rounds, producers),
                   side<ManyProducers<T, InvokeWay>>("invokeMethod", Rounds, producers),
                   side<ManyProducers<T, BulkQueueWay>>("moodycamelBulk", Rounds, producers)});
+    }
+}
+
+// For the plot of the cost of one item against its size.
+template<std::size_t... Bytes>
+void addSizes()
+{
+    constexpr int Rounds = 5;
+    (addGroup("channelSize" + std::to_string(Bytes),
+              {side<ManyProducers<Sized<Bytes>, ChannelWay>>("qmicroio", Rounds, 1),
+               side<ManyProducers<Sized<Bytes>, InvokeWay>>("invokeMethod", Rounds, 1),
+               side<ManyProducers<Sized<Bytes>, BulkQueueWay>>("moodycamelBulk", Rounds, 1)}),
+     ...);
+}
+
+// Items that are sent one after the other, and then a wait until the last one is there: what waking costs is shared by all of
+// them. It is that of both threads, on every side.
+template<template<class> class Way>
+class Bursts : public ThroughputProbe
+{
+public:
+    explicit Bursts(quint64 size)
+        : m_way(m_meeting)
+        , m_producer(m_way)
+        , m_size(size)
+    {
+    }
+    double run(quint64 count) override
+    {
+        const quint64 bursts = std::max<quint64>(1, count / m_size);
+        const auto begin = Clock::now();
+        for (quint64 burst = 0; burst < bursts; ++burst) {
+            m_meeting.begin(m_size);
+            for (quint64 i = 0; i < m_size; ++i)
+                m_producer.send(quint64(i));
+            m_meeting.awaitEnd();
+        }
+        return secondsSince(begin) * double(count) / double(bursts * m_size);
+    }
+
+private:
+    Meeting m_meeting;
+    Way<quint64> m_way;
+    typename Way<quint64>::Producer m_producer;
+    const quint64 m_size;
+};
+
+void addBursts()
+{
+    for (const quint64 size : {1, 3, 10, 30, 100, 1'000, 10'000}) {
+        addGroup("channelBurst" + std::to_string(size),
+                 {side<Bursts<ChannelWay>>("qmicroio", 5, size), side<Bursts<InvokeWay>>("invokeMethod", 5, size)});
     }
 }
 
@@ -659,6 +721,8 @@ int main(int argc, char **argv)
     addProducers<int>("Int");
     addProducers<QString>("String");
     addProducers<Block>("Block");
+    addSizes<8, 32, 64, 128, 256, 512, 1024>();
+    addBursts();
     for (const auto &[group, quantile] : {std::pair{"wakeMedian", 0.5}, std::pair{"wakeP99", 0.99}}) {
         addGroup(group,
                  {side<ChannelWake>("qmicroio", Rounds, quantile, 0us), side<SignalWake>("signal", Rounds, quantile),

@@ -23,8 +23,23 @@ def sleeps(side, sizes):
     return {size: f"{groups.get(size, f'sleeps{size}')}/{side}" for size in sizes}
 
 
+def each(group, side, sizes):
+    return {size: f"{group}{size}/{side}" for size in sizes}
+
+
+BYTES = [8, 32, 64, 128, 256, 512, 1024]
+BURSTS = [1, 3, 10, 30, 100, 1_000, 10_000]
 SMALL = [1_000, 3_000, 10_000, 30_000]
 PLOTS = [
+    Plot("channel-size", "A channel from a thread to a coroutine: time for each item", "bytes of one item", {
+        "QMicroIO channel": each("channelSize", "qmicroio", BYTES),
+        "queued invokeMethod()": each("channelSize", "invokeMethod", BYTES),
+        "moodycamel, bulk both ends": each("channelSize", "moodycamelBulk", BYTES),
+    }),
+    Plot("channel-burst", "Items sent to a sleeping receiver: time for each item", "items sent at once", {
+        "QMicroIO channel": each("channelBurst", "qmicroio", BURSTS),
+        "queued invokeMethod()": each("channelBurst", "invokeMethod", BURSTS),
+    }),
     Plot("sleeps", "Sleeps over 0 to 1 s: time until the last one is over", "sleeps at once", {
         "QMicroIO sleep()": sleeps("qmicroio", [*SMALL, 100_000, 1_000_000]),
         "QCoro::sleepFor()": sleeps("qcoro", [*SMALL, 100_000]),

@@ -300,13 +300,13 @@ def main():
         rows = [row for row in ROWS if re.search(arguments.filter, row.name)]
     except re.error as error:
         parser.error(f"--filter: {error}")
-    if not rows:
+    plots = [drawn for drawn in plot.PLOTS if arguments.plots and re.search(arguments.filter, drawn.name)]
+    if not rows and not plots:
         parser.error(f"--filter: no row matches {arguments.filter}")
     if arguments.list:
         for row in rows:
             print(f"{row.name:30} {row.work}{' against ' + row.baseline_name if row.baseline_name else ''}")
         return 0
-    plots = [drawn for drawn in plot.PLOTS if arguments.plots and re.search(arguments.filter, drawn.name)]
     if arguments.groups:
         print("^(" + "|".join(sorted(set().union(*(wanted.groups() for wanted in [*rows, *plots])))) + ")/")
         return 0
@@ -321,7 +321,8 @@ def main():
         parser.error(f"cannot read the figures: {error}")
 
     results = [evaluate(row, samples) for row in rows]
-    print(table(results, arguments.markdown))
+    if results:
+        print(table(results, arguments.markdown))
     if arguments.json:
         written = {
             "context": context,

@@ -18,9 +18,7 @@ install(TARGETS QMicroIOCore
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${QMICROIO_DEVELOPMENT}
 )
 
-set(QMICROIO_TEST_COMPONENT "")
 if(TARGET QMicroIOTest)
-    set(QMICROIO_TEST_COMPONENT " Test")
     install(TARGETS QMicroIOTest
         EXPORT QMicroIOTestTargets
         # Only who develops runs tests, so all of it belongs there.

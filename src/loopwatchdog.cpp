@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <stdexcept>
 #include <vector>
 
@@ -48,6 +49,7 @@ milliseconds since(detail::TimePoint time)
 
 struct LoopWatchdog::Private
 {
+    std::mutex connecting;
     milliseconds limit{};
     std::vector<Watched> watched;
     std::unique_ptr<ServiceThread> thread;
@@ -90,6 +92,12 @@ LoopWatchdog::~LoopWatchdog()
         if (const std::shared_ptr<detail::Seam> seam = one.loop.seam.lock())
             one.announce(*seam, false);
     }
+}
+
+// Its thread emits from the constructor on, and Qt reads who is connected without a lock: this orders that after the connecting.
+void LoopWatchdog::connectNotify(const QMetaMethod &)
+{
+    const std::lock_guard lock(d->connecting);
 }
 
 void LoopWatchdog::check()
@@ -138,6 +146,9 @@ void LoopWatchdog::check()
         return false;
     };
     std::erase_if(d->watched, isGone);
+    {
+        const std::lock_guard lock(d->connecting);
+    }
     for (const StuckLoop &loop : stuckNow) {
         qCWarning(detail::lcService).noquote() << loop.toString();
         Q_EMIT stuck(loop);

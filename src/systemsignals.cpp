@@ -14,29 +14,6 @@
 
 namespace QMicroIO {
 
-#if !defined(Q_OS_UNIX)
-namespace detail::StopSignals {
-
-void install(int, std::chrono::nanoseconds)
-{
-    throw Error(
-        QStringLiteral("SystemSignals needs a POSIX system; on this one connect the system's own notice of shut-down "
-                       "to ServiceThread::requestStop() or CancelScope::cancel()"));
-}
-void uninstall() { }
-int wait()
-{
-    return 0;
-}
-void interrupt() { }
-const char *nameOf(int)
-{
-    return "a signal";
-}
-
-} // namespace detail::StopSignals
-#endif
-
 namespace {
 
 std::atomic<bool> exists{false};
@@ -121,7 +98,9 @@ SystemSignals::SystemSignals(const SystemSignalOptions &options, QObject *parent
     try {
         m_listener = std::make_unique<ServiceThread>(QStringLiteral("system signals"),
                                                      [this](ServiceThread &self) { listen(self); });
-        detail::StopSignals::install(options.exitCode, options.repeat);
+        if (const std::error_code refused = detail::StopSignals::install(options.exitCode, options.repeat))
+            throw Error(QStringLiteral("SystemSignals: the system refuses what it takes to catch a signal: %1")
+                            .arg(QString::fromLocal8Bit(refused.message())));
         m_listener->start();
         m_listener->waitStarted();
     } catch (...) {

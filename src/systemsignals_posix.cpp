@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <QtCore/qglobal.h>
+#include "systemsignals_p.h"
 
-#if defined(Q_OS_UNIX)
+#include <fcntl.h>
+#include <unistd.h>
 
-#  include "systemsignals_p.h"
-
-#  include <qmicroio/errors.h>
-
-#  include <fcntl.h>
-#  include <unistd.h>
-
-#  include <array>
-#  include <atomic>
-#  include <cerrno>
-#  include <csignal>
-#  include <cstdint>
-#  include <cstring>
-#  include <ctime>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <ctime>
+#include <utility>
 
 namespace QMicroIO::detail::StopSignals {
 namespace {
@@ -29,6 +23,7 @@ std::atomic<int> s_exitCode{0};
 std::atomic<std::int64_t> s_repeat{0};
 std::atomic<std::int64_t> s_first{0};
 std::array<struct sigaction, 2> s_before{};
+bool s_installed = false;
 constexpr std::array Numbers{SIGINT, SIGTERM};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
 
@@ -66,14 +61,12 @@ void setNonBlocking(bool on)
 
 } // namespace
 
-void install(int exitCode, std::chrono::nanoseconds repeat)
+std::error_code install(int exitCode, std::chrono::nanoseconds repeat)
 {
     if (s_readEnd < 0) {
         std::array<int, 2> ends{};
-        if (::pipe(ends.data()) != 0) {
-            throw Error(QStringLiteral("SystemSignals: the system gives no pipe: %1")
-                            .arg(QString::fromLocal8Bit(std::strerror(errno)))); // NOLINT(concurrency-mt-unsafe)
-        }
+        if (::pipe(ends.data()) != 0)
+            return {errno, std::generic_category()};
         for (const int end : ends)
             ::fcntl(end, F_SETFD, FD_CLOEXEC);
         ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
@@ -92,10 +85,14 @@ void install(int exitCode, std::chrono::nanoseconds repeat)
     action.sa_handler = onStopSignal;
     for (std::size_t i = 0; i < Numbers.size(); ++i)
         ::sigaction(Numbers.at(i), &action, &s_before.at(i));
+    s_installed = true;
+    return {};
 }
 
 void uninstall()
 {
+    if (!std::exchange(s_installed, false))
+        return;
     for (std::size_t i = 0; i < Numbers.size(); ++i)
         ::sigaction(Numbers.at(i), &s_before.at(i), nullptr);
 }
@@ -123,5 +120,3 @@ const char *nameOf(int number)
 }
 
 } // namespace QMicroIO::detail::StopSignals
-
-#endif

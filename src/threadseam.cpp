@@ -7,10 +7,6 @@
 #include <QtCore/QStringList>
 #include <QtCore/QThread>
 
-#if defined(Q_OS_LINUX)
-#  include <sched.h>
-#endif
-
 #include <cstdlib>
 #include <limits>
 #include <thread>
@@ -395,15 +391,6 @@ bool Seam::stopWatching()
     const std::lock_guard lock(m_mutex);
     m_watching = false;
     return !m_incoming.isEmpty() || !m_rechecks.empty();
-}
-
-int currentCore() noexcept
-{
-#if defined(Q_OS_LINUX)
-    return sched_getcpu();
-#else
-    return -1;
-#endif
 }
 
 std::chrono::nanoseconds wakeUpTime()

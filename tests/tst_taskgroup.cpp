@@ -141,7 +141,7 @@ QCoro::Task<> eager(Log &log)
 }
 
 // Opens when told; a wait in a task of the same thread.
-class Latch
+class OpenLatch
 {
 public:
     void open() { m_channel.sender.close(); }
@@ -1454,7 +1454,7 @@ private Q_SLOTS:
     void theCallersTimeoutDoesNotReachAChildThatIsReady()
     {
         Log log;
-        Latch finish;
+        OpenLatch finish;
         auto child = [&](TaskStatus<int> &status) -> Task<> {
             status.started(1);
             co_await finish.opened();

@@ -351,7 +351,9 @@ void tst_virtualclock::blockingWaitsCountByTheClock()
     } else {
         QVERIFY(!busy.waitIdle(1h));
     }
-    QVERIFY2(clock.elapsed() == 1h, qPrintable(QStringLiteral("%1 ns").arg(clock.elapsed().count())));
+    // What passes between the making of a QDeadlineTimer and the look at it is time of the system.
+    QVERIFY2(clock.elapsed() <= 1h && clock.elapsed() > 1h - 5s,
+             qPrintable(QStringLiteral("%1 ns").arg(clock.elapsed().count())));
     QVERIFY(real.elapsed() < 5000);
     release.close();
     busy.done();

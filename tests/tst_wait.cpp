@@ -485,8 +485,7 @@ private Q_SLOTS:
         service.start();
         service.waitStarted();
         QFuture<void> ended = service.submit([&] { return logEnd(&device, log); });
-        while (device.connections() < 2)
-            service.callSync([] { }); // a turn of its loop
+        while (service.callSync([&device] { return device.connections(); }) < 2) { } // each is a turn of its loop
         service.stop();
         QVERIFY(service.join());
         QCOMPARE(log, (Log{"cancelled"}));

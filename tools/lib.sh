@@ -47,7 +47,7 @@ packages_of() {
     check) echo git python3 clang-format-19 clang-tidy-19 doxygen reuse ;;
     # Consumers that are built by pkg-config and qmake, and Debian packages.
     package) echo pkg-config qmake6 make dpkg-dev ;;
-    abi) echo abigail-tools binutils ;;
+    abi) echo abigail-tools binutils xz-utils ;;
     # The second has the generator of help files.
     docs) echo doxygen qt6-documentation-tools ;;
     bench) echo libbenchmark-dev libasio-dev libconcurrentqueue-dev python3 ;;
@@ -109,7 +109,7 @@ _say_what_to_install() {
 # Package sets that a preset needs beyond `build`.
 sets_of_preset() {
     case $1 in
-    dev) echo test check package abi qml ;;
+    dev) echo test check package abi docs qml ;;
     gui) echo qml ;;
     dev-clang | release-clang | asan | tsan) echo test clang ;;
     release | asan-gcc) echo test ;;
@@ -126,10 +126,11 @@ qt_version() { dpkg-query -W -f '${source:Version}' qt6-base-dev; }
 tsan_qt_folder() { echo "${QMICROIO_QT_TSAN:-${XDG_CACHE_HOME:-$HOME/.cache}/qmicroio/qt-tsan}"; }
 
 # mark_tsan_qt FOLDER: it is whole. built_tsan_qt FOLDER: prints what Qt6_DIR is to be, if it is whole and of the version
-# of the distribution's Qt, whose headers QCoro was built with.
-mark_tsan_qt() { qt_version >"$1/built"; }
+# of the distribution's Qt, whose headers QCoro was built with, and configured as tools/qt-tsan does it today.
+tsan_qt_mark() { echo "$(qt_version), fork"; }
+mark_tsan_qt() { tsan_qt_mark >"$1/built"; }
 built_tsan_qt() {
-    [ -f "$1/built" ] && [ "$(cat "$1/built")" = "$(qt_version)" ] && echo "$1/build/lib/cmake/Qt6"
+    [ -f "$1/built" ] && [ "$(cat "$1/built")" = "$(tsan_qt_mark)" ] && echo "$1/build/lib/cmake/Qt6"
 }
 
 # use_qt PRESET [Qt6_DIR]: forgets what CMake found when the preset was configured with another Qt, since it would mix both.

@@ -4,21 +4,18 @@
 // ended and everything it sent is done, so stopping the first one stops the pipeline without a loss.
 #include "filter.h"
 #include "options.h"
-#include "signals.h"
+#include "posix.h"
 #include "store.h"
 #include "tail.h"
 
 #include <qmicroio/cancelscope.h>
+#include <qmicroio/systemsignals.h>
 #include <qmicroio/taskgroup.h>
-#include <qmicroio/wait.h>
 
 #include <QtCore/QCoreApplication>
 #include <QtCore/QElapsedTimer>
-#include <QtCore/QSocketNotifier>
 
 #include <cstdio>
-
-#include <unistd.h>
 
 using namespace QMicroIO;
 using namespace LogPipeline;
@@ -31,7 +28,7 @@ class ProgressLine
 public:
     explicit ProgressLine(const Progress &progress)
         : m_progress(progress)
-        , m_onTerminal(::isatty(STDERR_FILENO) == 1)
+        , m_onTerminal(isErrorOnTerminal())
     {
         m_clock.start();
     }
@@ -64,8 +61,9 @@ private:
 
 constexpr int Interrupted = 130; // as a shell reports Ctrl-C
 
-int follow(const Options &options, int stopSignals)
+int follow(const Options &options)
 {
+    SystemSignals signals({Interrupted});
     Progress progress;
     auto chunks = createChannel<Chunk>({.name = QStringLiteral("chunks"), .capacity = options.capacity});
     auto selections = createChannel<Selection>({.name = QStringLiteral("selections"), .capacity = options.capacity});
@@ -81,7 +79,6 @@ int follow(const Options &options, int stopSignals)
 
     ProgressLine line(progress);
     const auto show = [&] { line.show(waitingChunks.stats().queued, waitingSelections.stats().queued); };
-    bool isInterrupted = false;
     const auto watch = [&](TaskGroup &group) -> Task<> {
         const auto showOften = [&]() -> Task<> {
             for (;;) {
@@ -89,18 +86,12 @@ int follow(const Options &options, int stopSignals)
                 co_await sleep(200ms);
             }
         };
-        const auto stopOnSignal = [&]() -> Task<> {
-            QSocketNotifier signalled(stopSignals, QSocketNotifier::Read);
-            co_await nextSignal(&signalled, &QSocketNotifier::activated);
-            isInterrupted = true;
-            tail.stop(QStringLiteral("interrupted")); // what was read goes its way to the end
-        };
         if (options.progress || line.isOnTerminal())
             group.startSoon(showOften);
-        group.startSoon(stopOnSignal);
         // Every stage ends after the one in front of it; one that fails breaks its channels, which ends the others.
         filter.start();
         tail.start();
+        const SystemSignals::Binding ctrlC = signals.stops(tail); // what was read goes its way to the end
         co_await untilClosed(store.scope());
         group.cancel();
     };
@@ -118,7 +109,7 @@ int follow(const Options &options, int stopSignals)
         if (stage->error())
             std::rethrow_exception(stage->error());
     }
-    return isInterrupted ? Interrupted : 0;
+    return signals.number() != 0 ? Interrupted : 0;
 }
 
 } // namespace
@@ -128,7 +119,7 @@ int main(int argc, char **argv)
     const QCoreApplication app(argc, argv);
     const Options options = parseOptions(QCoreApplication::arguments());
     try {
-        return follow(options, catchStopSignals());
+        return follow(options);
     } catch (const std::exception &error) {
         std::fprintf(stderr, "log_pipeline: %s\n", error.what());
         return 1;

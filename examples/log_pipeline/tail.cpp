@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tail.h"
 
+#include "posix.h"
+
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/taskgroup.h>
-
-#include <QtCore/QFile>
-
-#include <cerrno>
-#include <optional>
-#include <system_error>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 using namespace QMicroIO;
 using namespace std::chrono_literals;
@@ -23,48 +15,6 @@ namespace {
 constexpr qsizetype ChunkBytes = 64 * 1024;
 constexpr qsizetype LongestLine = 1024 * 1024; // a longer one is cut
 constexpr auto LookAgain = 50ms;
-
-class OpenFile
-{
-public:
-    explicit OpenFile(const QString &path)
-        : m_descriptor(::open(QFile::encodeName(path).constData(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY))
-    {
-        if (m_descriptor < 0)
-            throw std::system_error(errno, std::generic_category(), QFile::encodeName(path).toStdString());
-    }
-    ~OpenFile() { ::close(m_descriptor); }
-    OpenFile(const OpenFile &) = delete;
-    OpenFile &operator=(const OpenFile &) = delete;
-
-    struct stat status() const
-    {
-        struct stat status{};
-        if (::fstat(m_descriptor, &status) != 0)
-            throw std::system_error(errno, std::generic_category(), "fstat");
-        return status;
-    }
-    QByteArray read(qint64 offset, qsizetype most) const
-    {
-        QByteArray bytes(most, Qt::Uninitialized);
-        const ssize_t got = ::pread(m_descriptor, bytes.data(), std::size_t(most), offset);
-        if (got < 0)
-            throw std::system_error(errno, std::generic_category(), "pread");
-        bytes.truncate(got);
-        return bytes;
-    }
-
-private:
-    const int m_descriptor;
-};
-
-// Whether another file has taken the name.
-bool isReplaced(const QString &path, const struct stat &open)
-{
-    struct stat now{};
-    return ::stat(QFile::encodeName(path).constData(), &now) == 0
-        && (now.st_dev != open.st_dev || now.st_ino != open.st_ino);
-}
 
 } // namespace
 
@@ -106,9 +56,9 @@ Task<> Tail::readFile(QString file)
     Position position = m_positions.value(file);
     for (;;) { // once for each file that has this name
         const OpenFile open(file);
-        const struct stat opened = open.status();
-        if (position.device != opened.st_dev || position.inode != opened.st_ino || position.offset > opened.st_size)
-            position = {opened.st_dev, opened.st_ino, 0};
+        const FileStatus opened = open.status();
+        if (position.device != opened.device || position.inode != opened.inode || position.offset > opened.size)
+            position = {opened.device, opened.inode, 0};
         qsizetype wanted = ChunkBytes;
         for (bool isCurrent = true; isCurrent;) {
             // Short reads of files, mostly from the page cache; what may take long belongs into offload().
@@ -133,7 +83,7 @@ Task<> Tail::readFile(QString file)
             }
             if (m_follow == Follow::No)
                 co_return; // a line without an end is left for the next time
-            if (open.status().st_size < position.offset)
+            if (open.status().size < position.offset)
                 position.offset = 0; // somebody has cut it
             else if (isReplaced(file, opened))
                 isCurrent = false; // and everything of the old one was read

@@ -117,8 +117,8 @@ public:
     ///
     /// Gives the body's result, or nullopt (void: false) when the region was cancelled by this scope. Another error
     /// passes unchanged; out of an ExceptionGroup only the Cancelled are taken.
-    /// Thread: the task's. Suspends: as the body does. Lifetime: the body is kept until its coroutine has ended.
-    /// Fails: LogicError for a second run. Cost: one frame.
+    /// Thread: the task's. Suspends, Cancel point: where the body waits. Lifetime: the body is kept until its coroutine has
+    /// ended. Fails: LogicError for a second run. Cost: one frame.
     template<class F>
     Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> run(F body)
     {
@@ -380,7 +380,7 @@ public:
 
 /// Runs `body` and gives up on it after `timeout`: nullopt (void: false) then. Counts from the co_await.
 ///
-/// Thread: the task's. Units: any std::chrono duration. Fails: std::invalid_argument for a negative time or NaN.
+/// Thread: the task's. Cancel point: where the body waits. Fails: std::invalid_argument for a negative time or NaN.
 template<class Rep, class Period, class F>
 Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> moveOnAfter(std::chrono::duration<Rep, Period> timeout,
                                                                           F body)
@@ -390,8 +390,8 @@ Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> moveOnAfter(std::c
 
 /// Runs `body`, which must end within `timeout`. Counts from the co_await.
 ///
-/// Thread: the task's. Fails: TimeoutError when the deadline cancelled it; ClosedResourceError with the reason when its
-/// scope was cancelled by hand and there is a result to give; std::invalid_argument for a negative time or NaN.
+/// Thread: the task's. Cancel point: where the body waits. Fails: TimeoutError when the deadline cancelled it; ClosedResourceError
+/// with the reason when it was cancelled by hand and there is a result to give; std::invalid_argument for a negative time or NaN.
 template<class Rep, class Period, class F>
 Task<typename detail::BodyOf<F>::Result> failAfter(std::chrono::duration<Rep, Period> timeout, F body)
 {
@@ -400,8 +400,8 @@ Task<typename detail::BodyOf<F>::Result> failAfter(std::chrono::duration<Rep, Pe
 
 /// Runs `body` out of reach of cancellation from outside: for clean-up that must finish.
 ///
-/// Thread: the task's. The first wait after it throws again if a scope around is cancelled. Give the body a deadline of
-/// its own (failAfter inside) where it may hang.
+/// Thread: the task's. Cancel point: no; the first wait after it throws if a scope around is cancelled. Give the body a
+/// deadline of its own (failAfter inside) where it may hang.
 template<class F>
 Task<typename detail::BodyOf<F>::Result> shielded(F body)
 {

@@ -126,7 +126,7 @@ public:
     {
         return detail::ReceiveWait<T, detail::ReceiveKind::Item>(core());
     }
-    /// co_await next(): the next item, or nullopt at the end: while (auto item = co_await receiver.next()) { ... }
+    /// co_await next(): as receive(), but nullopt at the end: while (auto item = co_await receiver.next()) { ... }
     detail::ReceiveWait<T, detail::ReceiveKind::Next> next()
     {
         return detail::ReceiveWait<T, detail::ReceiveKind::Next>(core());

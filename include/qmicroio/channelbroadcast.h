@@ -310,12 +310,12 @@ public:
     void bind() { core().bind(); }
     /// co_await receive(): the next item, and how many were missed right before it.
     ///
-    /// Suspends, Cancel, Resumes, Fails: as ChannelReceiver::receive().
+    /// Suspends, Cancel point, Resumes, Fails: as ChannelReceiver::receive().
     detail::BroadcastWait<T, detail::ReceiveKind::Item> receive()
     {
         return detail::BroadcastWait<T, detail::ReceiveKind::Item>(subscription());
     }
-    /// co_await next(): the same, or nullopt at the end.
+    /// co_await next(): as receive(), but nullopt at the end.
     detail::BroadcastWait<T, detail::ReceiveKind::Next> next()
     {
         return detail::BroadcastWait<T, detail::ReceiveKind::Next>(subscription());

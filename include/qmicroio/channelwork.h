@@ -54,7 +54,7 @@ public:
     /// Fails: EndOfStream once closed, the failure once failed, both after what is queued, every time; ClosedResourceError once
     ///        this end is closed; LogicError on another loop.
     detail::WorkReceiveWait<T, detail::ReceiveKind::Item> receive() { return {core(), m_end}; }
-    /// co_await next(): the next item, or nullopt at the end of the channel.
+    /// co_await next(): as receive(), but nullopt at the end of the channel.
     detail::WorkReceiveWait<T, detail::ReceiveKind::Next> next() { return {core(), m_end}; }
     /// The next item that belongs to nobody, without a wait. Thread: any. Suspends: never.
     ///

@@ -50,6 +50,9 @@ Q_SIGNALS:
     /// Emitted: once it turns again, with the whole time.
     void recovered(const QMicroIO::StuckLoop &loop);
 
+protected:
+    void connectNotify(const QMetaMethod &signal) override;
+
 private:
     struct Private;
     void check();

@@ -580,7 +580,7 @@ public:
     /// Fails: EndOfStream once closed, the failure once failed, both after what is queued, every time; BusyResourceError while
     ///        another get waits; what a gate throws.
     detail::GetWait<T, false> get() const { return detail::GetWait<T, false>(core()); }
-    /// co_await next(): the next item, or nullopt at the end: while (auto item = co_await mailbox.next()) { ... }
+    /// co_await next(): as get(), but nullopt at the end: while (auto item = co_await mailbox.next()) { ... }
     detail::GetWait<T, true> next() const { return detail::GetWait<T, true>(core()); }
     /// What is queued now, at most maxItems (negative: all), in the order in which get() would give it, whatever the floor.
     ///

@@ -71,8 +71,8 @@ public:
     /// Runs `body` in a scope of its own that belongs to the group while it lasts; gives what CancelScope::run() gives.
     ///
     /// Under a latch the region is entered cancelled: its first wait throws, and without a wait it runs to its end.
-    /// Thread: the task's. Suspends: as the body does. Lifetime: the body is kept until its coroutine has ended.
-    /// Fails: with the body's own errors, after the region has left the group. Cost: two frames.
+    /// Thread: the task's. Suspends, Cancel point: where the body waits. Lifetime: the body is kept until its coroutine
+    /// has ended. Fails: with the body's own errors, after the region has left the group. Cost: two frames.
     template<class F>
     Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> run(F body)
     {

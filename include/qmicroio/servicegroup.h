@@ -49,7 +49,7 @@ public:
     ServiceGroup &waitStarted(QDeadlineTimer deadline = QDeadlineTimer::Forever);
     /// Stops all, the last one first, without waiting.
     ServiceGroup &stop(const QString &reason = QStringLiteral("stop"));
-    /// Joins all, the last one first; false when one did not end in time, which is logged. One deadline for all.
+    /// Joins all, the last one first; false: one did not end in time, which is logged. Blocks: until then, one deadline for all.
     bool joinOrLog(QDeadlineTimer deadline = QDeadlineTimer::Forever);
     /// stop(), then joinOrLog(): every service is told before any is waited for.
     bool stopJoin(QDeadlineTimer deadline = QDeadlineTimer::Forever);

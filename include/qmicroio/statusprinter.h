@@ -12,7 +12,8 @@ namespace QMicroIO {
 ///
 /// A thread of its own prints, so that it also works while the thread of the GUI or a service is stuck.
 /// Thread: any, with Qt set up. Lifetime: afterwards the two signals do again what they did before.
-/// Fails:  LogicError while there is another one, and on systems without these signals.
+/// Fails:  LogicError while there is another one, and where the system gives no such signal, as Windows does not; StartupError
+///         when it refuses the thread.
 /// Blocks: the destructor until a print that is under way is done.
 class QMICROIO_EXPORT StatusPrinter
 {

@@ -31,8 +31,10 @@ struct SystemSignalOptions
 /// Thread:   the object lives where it was made; every method: any thread.
 /// Lifetime: one at a time in a program. The handlers that were there before come back when it is destroyed.
 /// Signals:  from the thread of this object, after what is bound was told.
-/// Fails:    the constructor throws LogicError for a second object, StartupError when the system refuses the thread, and Error on
-///           a system that is not POSIX.
+/// On Windows (written, not tried) Ctrl-C counts as SIGINT, Ctrl-Break as SIGBREAK, and the end of the console or of the session as
+/// SIGTERM, after which the system gives the program some seconds.
+/// Fails:    the constructor throws LogicError for a second object, StartupError when the system refuses the thread, and Error
+///           when it refuses what it takes to catch a signal.
 class QMICROIO_EXPORT SystemSignals : public QObject
 {
     Q_OBJECT

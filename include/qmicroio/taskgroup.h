@@ -993,8 +993,8 @@ public:
     qsizetype size() const;
 
 Q_SIGNALS:
-    /// A child failed with this text. Nobody else takes the error; it is logged as well (qmicroio.task). The slot may destroy
-    /// group and owner.
+    /// Emitted: in the loop's thread, once for each child that fails, with its text. Nobody else takes the error; it is
+    /// logged as well (qmicroio.task). The slot may destroy group and owner.
     void failed(const QString &message);
 
 private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine_p.h"
+#include "threadstate_p.h"
 
 #include <qmicroio/detail/loop.h>
 
@@ -9,12 +10,6 @@
 #include <algorithm>
 #include <array>
 
-#if defined(Q_OS_LINUX)
-#  include <fcntl.h>
-#  include <sys/syscall.h>
-#  include <unistd.h>
-#endif
-
 namespace QMicroIO::Test::detail {
 
 using namespace std::chrono_literals;
@@ -23,71 +18,6 @@ namespace {
 
 // A thread that sleeps in a call of others, such as QFuture::result(), counts as blocked after this real time.
 constexpr auto ForeignSleep = 5ms;
-
-// What the kernel says about one thread. A thread that was woken counts as awake from the very call that woke it, which
-// no flag of ours could tell for events that Qt delivers.
-class ThreadState
-{
-public:
-    ThreadState()
-#if defined(Q_OS_LINUX)
-        : m_id(syscall(SYS_gettid))
-        , m_stat(open("stat"))
-        , m_schedule(open("schedstat"))
-#endif
-    {
-    }
-    ThreadState(const ThreadState &) = delete;
-    ThreadState &operator=(const ThreadState &) = delete;
-    ~ThreadState()
-    {
-#if defined(Q_OS_LINUX)
-        ::close(m_stat);
-        ::close(m_schedule);
-#endif
-    }
-    bool isAsleep() const
-    {
-#if defined(Q_OS_LINUX)
-        std::array<char, 128> text{};
-        const ssize_t size = pread(m_stat, text.data(), text.size(), 0);
-        if (size <= 0)
-            return true; // it has ended
-        for (ssize_t i = size - 1; i > 1; --i) {
-            if (text[std::size_t(i) - 2] == ')')
-                return text[std::size_t(i)] == 'S';
-        }
-        return false;
-#else
-        std::this_thread::sleep_for(1ms); // no way to ask: give it time to go to sleep or to begin with its work
-        return true;
-#endif
-    }
-    // Changes whenever the thread was run.
-    QByteArray schedule() const
-    {
-#if defined(Q_OS_LINUX)
-        QByteArray text(128, '\0');
-        const ssize_t size = pread(m_schedule, text.data(), std::size_t(text.size()), 0);
-        text.truncate(std::max<qsizetype>(size, 0));
-        return text;
-#else
-        return {};
-#endif
-    }
-
-private:
-#if defined(Q_OS_LINUX)
-    int open(const char *name) const
-    {
-        return ::open(QStringLiteral("/proc/self/task/%1/%2").arg(m_id).arg(QLatin1String(name)).toLatin1().constData(),
-                      O_RDONLY | O_CLOEXEC);
-    }
-    long m_id;
-    int m_stat;
-    int m_schedule;
-#endif
-};
 
 } // namespace
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <qmicroio/test/leakguard.h>
 
+#include "callstack_p.h"
+
 #include <qmicroio/detail/life.h>
 #include <qmicroio/detail/loop.h>
 #include <qmicroio/diagnostics.h>
@@ -16,15 +18,10 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
-
-#if __has_include(<execinfo.h>) && __has_include(<dlfcn.h>)
-#  include <dlfcn.h>
-#  include <execinfo.h>
-#  define QMICROIO_HAS_BACKTRACE 1
-#endif
 
 namespace QMicroIO::Test {
 
@@ -91,9 +88,7 @@ public:
         creation.kind = kind;
         creation.name = name;
         creation.thread = std::this_thread::get_id();
-#ifdef QMICROIO_HAS_BACKTRACE
-        creation.depth = backtrace(creation.calls.data(), int(Depth));
-#endif
+        creation.depth = detail::callStack(creation.calls);
         const std::lock_guard lock(m_mutex);
         creation.order = ++m_order;
         m_alive[thing] = std::move(creation);
@@ -115,22 +110,18 @@ private:
 class Places
 {
 public:
-    void want([[maybe_unused]] void *call)
+    void want(void *call)
     {
-#ifdef QMICROIO_HAS_BACKTRACE
-        Dl_info info{};
-        if (dladdr(call, &info) == 0 || !info.dli_fname)
+        const std::optional<detail::CodePlace> place = detail::placeOf(call);
+        if (!place)
             return;
-        // Return addresses may belong to the line after the call.
-        const quint64 offset = reinterpret_cast<quintptr>(call) - reinterpret_cast<quintptr>(info.dli_fbase) - 1;
-        QString file = QString::fromLocal8Bit(info.dli_fname);
+        QString file = QString::fromLocal8Bit(place->module);
         if (!QFileInfo(file).isAbsolute() || !QFileInfo::exists(file))
             file = QCoreApplication::applicationFilePath(); // the program itself is named as it was called
         if (file.startsWith(QStringLiteral("/usr/")) || file.startsWith(QStringLiteral("/lib")))
             return; // the system's libraries say nothing about a test
-        m_modules[file].insert(offset, {});
-        m_known[call] = {file, offset};
-#endif
+        m_modules[file].insert(place->offset, {});
+        m_known[call] = {file, place->offset};
     }
     void resolve()
     {

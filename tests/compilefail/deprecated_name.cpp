@@ -2,9 +2,11 @@
 // expect: use newName\(\)
 #include <qmicroio/version.h>
 
+// snippet: deprecated
 #if QMICROIO_DEPRECATED_SINCE(0, 1)
 QMICROIO_DEPRECATED_X("use newName()") int oldName();
 #endif
+// end of snippet
 
 int user()
 {

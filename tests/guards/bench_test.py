@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -118,6 +119,29 @@ def test_what_is_missing(bench, figures, sides):
             expect(code == 1 and "NOT MEASURED" in output, f"exit code {code} without figures for {side}:\n{output}")
 
 
+def test_plots(bench, figures):
+    plot = sys.modules["plot"]
+    changed = copy.deepcopy(figures)
+    for drawn in plot.PLOTS:
+        for points in drawn.series.values():
+            for size, side in points.items():
+                changed["samples"][side] = [1000.0 * size] * 3
+    file, folder = bench.folder / "figures.json", bench.folder / "plots"
+    file.write_text(json.dumps(changed), encoding="utf-8")
+    code, output = bench.run("--from", file, "--plots", folder)
+    expect(code == 0, f"exit code {code} with all figures of the plots:\n{output}")
+    for drawn in plot.PLOTS:
+        picture = folder / f"{drawn.name}.svg"
+        expect(picture.is_file() and len(xml.etree.ElementTree.parse(picture).findall(".//{*}polyline")) == len(drawn.series),
+               f"{drawn.name}.svg does not show each of its series")
+        side = next(iter(next(iter(drawn.series.values())).values()))
+        without = copy.deepcopy(changed)
+        del without["samples"][side]
+        file.write_text(json.dumps(without), encoding="utf-8")
+        code, output = bench.run("--from", file, "--plots", folder, f"--filter=^{drawn.name}$")
+        expect(code == 1 and f"Not measured: {drawn.name}" in output, f"exit code {code} without {side}:\n{output}")
+
+
 def test_pairs(bench, figures):
     # A machine that becomes ten times slower half-way, and one disturbed round, change no ratio.
     changed = copy.deepcopy(figures)
@@ -182,6 +206,7 @@ def main():
         test_goals(bench, figures)
         test_what_is_missing(bench, figures, prepared["samples"])
         test_pairs(bench, figures)
+        test_plots(bench, figures)
         test_programs(bench)
         test_wrong_use(bench)
     for complaint in complaints:

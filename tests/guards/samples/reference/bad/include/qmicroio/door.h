@@ -30,6 +30,22 @@ public:
     void open();
 };
 
+template<class T>
+class Task;
+
+/// A bell. Thread: any.
+class Bell : public QObject
+{
+    Q_OBJECT
+public:
+    /// Waits until it rings.
+    Task<int> ring(); // expect: QMicroIO::Bell::ring() is awaited and does not say "Cancel point:"
+
+Q_SIGNALS:
+    /// It rang.
+    void rang(); // expect: QMicroIO::Bell::rang() does not say "Emitted:"
+};
+
 /// Closes all doors.
 void closeAll(); // expect: QMicroIO::closeAll() does not say "Thread:"
 

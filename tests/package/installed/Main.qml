@@ -26,8 +26,13 @@ Window {
         tasks: TaskListModel {
         }
     }
+    // snippet: monitor
     ServiceMonitor {
         id: monitor
         name: "thermometer"
     }
+    Text {
+        text: monitor.ready ? qsTr("live") : monitor.error
+    }
+    // end of snippet
 }
