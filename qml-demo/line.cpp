@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "line.h"
 
-#include "lines.h"
-
 #include <QtCore/QRandomGenerator>
 #include <QtCore/QScopeGuard>
 #include <QtNetwork/QHostAddress>
@@ -46,15 +44,36 @@ Task<> LineServer::runAsync()
     m_board->port = server.serverPort();
     const auto atEnd = qScopeGuard([this] { m_board->port = 0; });
     started();
-    const Lines::Limits limits;
-    const Lines::Answer give = &LineServer::answer;
-    co_await Lines::serve(server, limits, give);
+    for (;;) {
+        while (QTcpSocket *socket = server.nextPendingConnection())
+            taskGroup().startSoon(TaskName(QStringLiteral("connection")), &LineServer::serve, socket);
+        co_await nextSignal(&server, &QTcpServer::newConnection);
+    }
 }
 
-Task<QByteArray> LineServer::answer(QByteArray line)
+Task<> LineServer::serve(QTcpSocket *socket)
+{
+    // With the socket its waits end, whoever closes the connection.
+    QObject::connect(socket, &QTcpSocket::disconnected, socket, &QObject::deleteLater);
+    const auto work = [socket](TaskGroup &group) -> Task<> {
+        for (;;) {
+            while (socket->canReadLine())
+                group.startSoon(TaskName(QStringLiteral("answer")), &LineServer::answer, socket, socket->readLine());
+            try {
+                co_await nextSignal(socket, &QTcpSocket::readyRead);
+            } catch (const BrokenResourceError &) {
+                break;
+            }
+        }
+        group.cancel(QStringLiteral("the connection is closed"));
+    };
+    co_await withTaskGroup(work);
+}
+
+Task<> LineServer::answer(QTcpSocket *socket, QByteArray line)
 {
     co_await sleep(someTime(8));
-    co_return line.toUpper();
+    socket->write(line.toUpper());
 }
 
 LineClient::LineClient(std::shared_ptr<Board> board)
@@ -95,23 +114,11 @@ Task<> LineClient::runAsync()
 Task<> LineClient::askThrough(QTcpSocket &socket)
 {
     const auto work = [&](TaskGroup &group) -> Task<> {
-        const Lines::Limits limits; // the server is a stranger as well
-        socket.setReadBufferSize(limits.longestLine);
-        const auto readAnswers = [&]() -> Task<> {
-            const std::function<bool()> always = [] { return true; };
-            while (const auto line = co_await Lines::nextLine(socket, limits, always)) {
-                const qsizetype space = line->indexOf(' ');
-                m_requests.resolve(line->left(space).toInt(), QString::fromUtf8(line->mid(space + 1)));
-            }
-        };
+        QObject::connect(&socket, &QTcpSocket::readyRead, &socket, [&] { readAnswers(socket); });
         for (int asker = 1; asker <= 6; ++asker)
             group.startSoon(TaskName(QStringLiteral("asker %1").arg(asker)), &LineClient::ask, this, std::ref(socket),
                             asker);
-        try {
-            co_await readAnswers();
-        } catch (const Error &) {
-            // The same as a connection that is lost.
-        }
+        co_await nextSignal(&socket, &QTcpSocket::disconnected);
         group.cancel(QStringLiteral("the server closed the connection"));
     };
     co_await withTaskGroup(work);
@@ -133,6 +140,15 @@ Task<> LineClient::ask(QTcpSocket &socket, int asker)
         }
         m_board->write({name(), text});
         co_await sleep(someTime(30));
+    }
+}
+
+void LineClient::readAnswers(QTcpSocket &socket)
+{
+    while (socket.canReadLine()) {
+        const QByteArray line = socket.readLine().trimmed();
+        const qsizetype space = line.indexOf(' ');
+        m_requests.resolve(line.left(space).toInt(), QString::fromUtf8(line.mid(space + 1)));
     }
 }
 

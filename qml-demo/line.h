@@ -5,7 +5,6 @@
 
 #include <qmicroio/qmicroio.h>
 
-#include <QtCore/QByteArray>
 #include <QtCore/QString>
 
 #include <atomic>
@@ -57,7 +56,8 @@ protected:
     QMicroIO::Task<> runAsync() override;
 
 private:
-    static QMicroIO::Task<QByteArray> answer(QByteArray line);
+    static QMicroIO::Task<> serve(QTcpSocket *socket);
+    static QMicroIO::Task<> answer(QTcpSocket *socket, QByteArray line);
     const std::shared_ptr<Board> m_board;
 };
 
@@ -77,6 +77,7 @@ protected:
 private:
     QMicroIO::Task<> askThrough(QTcpSocket &socket);
     QMicroIO::Task<> ask(QTcpSocket &socket, int asker);
+    void readAnswers(QTcpSocket &socket);
 
     const std::shared_ptr<Board> m_board;
     QMicroIO::RequestRegistry<int, QString> m_requests{QStringLiteral("line requests")};
