@@ -393,8 +393,10 @@ void Loop::turn()
         try {
             m_work.runNext(Fate::Run);
         } catch (...) {
-            qCCritical(lcService).noquote()
-                << "an exception left a call on" << m_name << ":" << errorText(std::current_exception());
+            logIfPossible([&] {
+                qCCritical(lcService).noquote()
+                    << "an exception left a call on" << m_name << ":" << errorText(std::current_exception());
+            });
         }
         if (++done % LookAtClock == 0 && Clock::now() > m_sliceEnd)
             break;
@@ -537,8 +539,10 @@ void Loop::close()
         node->resumeFromLoop();
     }
     if (m_firstTask) {
-        qCWarning(lcTask).noquote() << "the event loop of" << m_name << "ended while tasks were still waiting:\n  "
-                                    << describeTasks().join(QStringLiteral("\n  "));
+        logIfPossible([this] {
+            qCWarning(lcTask).noquote() << "the event loop of" << m_name << "ended while tasks were still waiting:\n  "
+                                        << describeTasks().join(QStringLiteral("\n  "));
+        });
     }
     --m_depth;
     m_closed = true;

@@ -36,8 +36,11 @@ bool ScopeState::cancel(CancelInfo info)
     if (!m_info.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel))
         return false;
     const CancelInfo *decided = made.release();
-    qCDebug(lcTask).noquote() << "cancel of" << nameOf(kind) << "|"
-                              << Cancelled(decided->reason, decided->cause, decided->origin).describe();
+    // From here on nothing may throw: it was asked for, and those who wait have to hear of it.
+    logIfPossible([&] {
+        qCDebug(lcTask).noquote() << "cancel of" << nameOf(kind) << "|"
+                                  << Cancelled(decided->reason, decided->cause, decided->origin).describe();
+    });
     std::shared_ptr<Seam> seam;
     {
         const std::lock_guard lock(m_seamMutex);
@@ -72,7 +75,7 @@ void ScopeState::enter(Loop &loop, ScopeState *parent)
     m_effective = isCancelCalled() || parentIsEffective();
     if (const TimePoint end = deadline(); end != TimePoint::max() && !isCancelCalled()) {
         if (end <= now())
-            timerFired();
+            cancelByDeadline();
         else
             loop.addTimer(*this, end);
     }
@@ -152,7 +155,7 @@ void ScopeState::setDeadline(TimePoint deadline)
     if (isCancelCalled() || deadline == TimePoint::max())
         return;
     if (deadline <= now())
-        timerFired();
+        cancelByDeadline();
     else
         m_loop->addTimer(*this, deadline);
 }
@@ -203,10 +206,21 @@ void ScopeState::checkDeadline()
 {
     const TimePoint end = deadline();
     if (end != TimePoint::max() && !isCancelCalled() && !m_left.load(std::memory_order_relaxed) && end <= now())
-        timerFired();
+        cancelByDeadline();
 }
 
 void ScopeState::timerFired()
+{
+    try {
+        cancelByDeadline();
+    } catch (const std::bad_alloc &) {
+        // Nobody calls that could be told, and a deadline is not to be lost. It just left its place, so this takes no memory.
+        constexpr auto Later = std::chrono::milliseconds(1);
+        m_loop->addTimer(*this, after(now(), Later));
+    }
+}
+
+void ScopeState::cancelByDeadline()
 {
     cancel({QStringLiteral("deadline passed"), Cancelled::Cause::Deadline, {}});
 }
@@ -315,12 +329,17 @@ void TaskContext::deliverCancel()
         return;
     waiter->m_asked = true;
     QString told; // made before the wait lets go of what it describes
-    if (lcTask().isDebugEnabled())
-        told =
-            QStringLiteral("%1: cancelled in its wait for %2 at %3").arg(name(), waiter->describe(), placeOf(site()));
+    logIfPossible([&] {
+        if (lcTask().isDebugEnabled())
+            told = QStringLiteral("%1: cancelled in its wait for %2 at %3")
+                       .arg(name(), waiter->describe(), placeOf(site()));
+    });
     const bool ends = waiter->abort();
-    if (!told.isEmpty())
-        qCDebug(lcTask).noquote() << told << (ends ? "| it ends" : "| it cannot be interrupted and goes on");
+    if (!told.isEmpty()) {
+        logIfPossible([&] {
+            qCDebug(lcTask).noquote() << told << (ends ? "| it ends" : "| it cannot be interrupted and goes on");
+        });
+    }
     if (!ends)
         return;
     waiter->m_aborted = true;

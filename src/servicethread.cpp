@@ -9,15 +9,18 @@
 #include <qmicroio/detail/seam.h>
 #include <qmicroio/errors.h>
 
-#include <QtCore/QHash>
 #include <QtCore/QMetaEnum>
 #include <QtCore/QThread>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
+#include <new>
 #include <optional>
+#include <thread>
 #include <variant>
 
 namespace QMicroIO {
@@ -64,17 +67,17 @@ ServiceThread::UnhandledErrorHandler &unhandledErrorHandler()
 // for ever does not grow.
 int countStart(const QString &name)
 {
-    constexpr qsizetype MostNames = 4096;
+    constexpr std::size_t MostNames = 4096;
     static std::mutex mutex;
-    static auto *starts = new QHash<QString, int>; // services may start while static objects are being destroyed
+    static auto *starts = new std::map<QString, int>; // services may start while static objects are being destroyed
     if (name.isEmpty())
         return 0;
     const std::lock_guard lock(mutex);
     const auto known = starts->find(name);
     if (known != starts->end())
-        return (*known)++;
+        return known->second++;
     if (starts->size() < MostNames)
-        starts->insert(name, 1);
+        starts->emplace(name, 1);
     return 0;
 }
 
@@ -121,8 +124,8 @@ struct ServiceThread::Private
 
     void enter(State next)
     {
-        state = next;
         events.emplace_back(next);
+        state = next;
     }
 
     void announce(ServiceThread &service)
@@ -191,8 +194,10 @@ struct ServiceThread::Private
     // With the mutex held.
     void noteFailure(const std::exception_ptr &failure)
     {
-        if (recordError(failure))
-            events.emplace_back(errorText(failure));
+        if (error || !failure)
+            return;
+        events.emplace_back(errorText(failure)); // before the rest: this may get no memory
+        recordError(failure);
     }
 
     // With the mutex held, once the scope is closed. By the closing thread or by the service's as it ends, whichever
@@ -235,12 +240,20 @@ ServiceThread::ServiceThread(const QString &name, std::function<void(ServiceThre
     connect(
         &d->scope, &CloseScope::closedChanged, this,
         [this] {
-            {
-                const std::lock_guard lock(d->mutex);
-                if (!d->ending)
-                    d->noteClosed();
+            // The scope closes once only, so the service must hear of it now: without memory for that this waits.
+            for (bool told = false; !told;) {
+                try {
+                    {
+                        const std::lock_guard lock(d->mutex);
+                        if (!d->ending)
+                            d->noteClosed();
+                    }
+                    stopRequested(d->scope.reason());
+                    told = true;
+                } catch (const std::bad_alloc &) {
+                    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                }
             }
-            stopRequested(d->scope.reason());
             d->announce(*this);
         },
         Qt::DirectConnection);

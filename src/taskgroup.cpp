@@ -340,12 +340,14 @@ public:
 private:
     void timerFired() override
     {
-        const CancelInfo *info = m_group.scope()->effectiveInfo();
-        qCWarning(lcTask).noquote() << "a group of" << m_host.name() << "was cancelled"
-                                    << (info && !info->reason.isEmpty() ? QStringLiteral("(%1)").arg(info->reason)
-                                                                        : QStringLiteral("(no reason given)"))
-                                    << "and has waited for its children to end for" << m_time.count() << "ms:\n"
-                                    << textOfTask(m_host);
+        logIfPossible([this] {
+            const CancelInfo *info = m_group.scope()->effectiveInfo();
+            qCWarning(lcTask).noquote() << "a group of" << m_host.name() << "was cancelled"
+                                        << (info && !info->reason.isEmpty() ? QStringLiteral("(%1)").arg(info->reason)
+                                                                            : QStringLiteral("(no reason given)"))
+                                        << "and has waited for its children to end for" << m_time.count() << "ms:\n"
+                                        << textOfTask(m_host);
+        });
     }
     const TaskContext &m_host;
     const GroupState &m_group;

@@ -2,6 +2,7 @@
 //
 // What holds when memory runs out, user code throws or destroys what it is called from. Strong: the call had no effect. Basic: its
 // effect may be there or not, everything can still be used and ended, and nothing leaks or hangs.
+#include "failingallocation.h"
 #include "refusedthreads.h"
 #include "servicetesting.h"
 
@@ -10,12 +11,8 @@
 #include <QtCore/QSemaphore>
 #include <QtTest/QTest>
 
-#include <dlfcn.h>
-
 #include <array>
 #include <atomic>
-#include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
@@ -27,96 +24,6 @@ using namespace ServiceTesting;
 using namespace std::chrono_literals;
 
 namespace {
-
-// Of this thread: allocations until one fails; negative: none does.
-constinit thread_local int t_left = -1;
-constinit thread_local bool t_failed = false;
-#ifdef SANITIZER_OWNS_THREADS
-constexpr int Least = 0; // no allocation fails here
-#else
-constexpr int Least = 1;
-#endif
-
-// Qt's own classes end the program when they have no memory, so theirs do not fail here.
-bool isOfQt(const void *caller)
-{
-    Dl_info info{};
-    return dladdr(caller, &info) != 0 && info.dli_fname && std::strstr(info.dli_fname, "libQt6") != nullptr;
-}
-
-[[maybe_unused]] void *allocate(std::size_t size, const void *caller)
-{
-    if (t_left >= 0 && isOfQt(caller)) {
-        // Neither counts nor fails.
-    } else if (t_left == 0) {
-        t_left = -1;
-        t_failed = true;
-        throw std::bad_alloc();
-    } else if (t_left > 0) {
-        --t_left;
-    }
-    if (void *memory = std::malloc(size ? size : 1))
-        return memory;
-    throw std::bad_alloc();
-}
-
-// The allocation with that number fails while it lives.
-class FailingAllocation
-{
-public:
-    explicit FailingAllocation(int number)
-    {
-        t_failed = false;
-        t_left = number;
-    }
-    ~FailingAllocation() { t_left = -1; }
-    FailingAllocation(const FailingAllocation &) = delete;
-    FailingAllocation &operator=(const FailingAllocation &) = delete;
-};
-
-} // namespace
-
-// A sanitizer has an operator new of its own, which it has to see used everywhere.
-#ifndef SANITIZER_OWNS_THREADS
-void *operator new(std::size_t size)
-{
-    return allocate(size, __builtin_return_address(0));
-}
-void operator delete(void *memory) noexcept
-{
-    std::free(memory);
-}
-void operator delete(void *memory, std::size_t) noexcept
-{
-    std::free(memory);
-}
-#endif
-
-namespace {
-
-// Calls `act` with the first allocation failing, then the second, and so on, until it gets by without. After each failure
-// `check` sees to what must hold. How many failures there were; negative: something other than bad_alloc came out.
-int failEach(const std::function<void()> &act, const std::function<bool()> &check = {})
-{
-    for (int number = 0; number < 1000; ++number) {
-        bool threw = false;
-        bool failed = false;
-        {
-            const FailingAllocation failing(number);
-            try {
-                act();
-            } catch (const std::bad_alloc &) {
-                threw = true;
-            }
-            failed = t_failed;
-        }
-        if (!failed)
-            return number;
-        if (threw && check && !check())
-            return -1 - number;
-    }
-    return -1000;
-}
 
 struct Running : LoopServiceThread
 {
@@ -490,6 +397,7 @@ private Q_SLOTS:
         QCOMPARE(service.callSync([] { return 1; }), 1);
     }
 
+    // B506
     void aSlotMayCloseAgainOrDestroyTheScope()
     {
         auto *scope = new CloseScope;
@@ -527,6 +435,7 @@ private Q_SLOTS:
         QVERIFY(!tracker.isBusy());
     }
 
+    // B506
     void aSlotMayStopTheServiceThatTellsIt()
     {
         LoopServiceThread service(QStringLiteral("s"));
@@ -541,6 +450,7 @@ private Q_SLOTS:
         QCOMPARE(service.scope().reason(), QStringLiteral("from ready"));
     }
 
+    // B506
     void aSlotMayDestroyTheSenderThatWakesATask()
     {
         bool resumed = false;
@@ -571,6 +481,7 @@ private Q_SLOTS:
         for (const char *name : names)
             QTest::addRow("%s", name) << kind++;
     }
+    // B506
     void anOwnerMayBeDestroyedAtEachSuspensionPoint()
     {
         QFETCH(int, kind);
@@ -655,6 +566,7 @@ private Q_SLOTS:
         QCOMPARE(handle.resolve(1), kind != 5);
     }
 
+    // B507
     void aRefusedThreadIsAFailureThatIsReported()
     {
 #ifndef THREADS_CAN_BE_REFUSED
@@ -674,6 +586,7 @@ private Q_SLOTS:
 #endif
     }
 
+    // B507
     void aSupervisorTriesAgainWhenTheSystemRefusesAThread()
     {
 #ifndef THREADS_CAN_BE_REFUSED

@@ -84,6 +84,7 @@ class TestLoopWatchdog : public QObject
 {
     Q_OBJECT
 private Q_SLOTS:
+    // B502
     void aTaskThatKeepsItsLoopIsNamedWithItsLastWait()
     {
         LogCapture log;
@@ -113,6 +114,7 @@ private Q_SLOTS:
         QVERIFY(logged);
     }
 
+    // B502
     void aHandlerThatKeepsItsLoopIsReportedToo()
     {
         LogCapture log;
@@ -127,6 +129,7 @@ private Q_SLOTS:
                  qPrintable(report.toString()));
     }
 
+    // B502
     void aLoopThatBlocksForAnotherNamesIt()
     {
         LogCapture log;
@@ -161,6 +164,7 @@ private Q_SLOTS:
         stuck.acquire(); // without a turn of this thread's loop
     }
 
+    // B502
     void aLoopThatIsIdleIsNotReported()
     {
         Running idle(QStringLiteral("idle"));
@@ -173,6 +177,7 @@ private Q_SLOTS:
         QVERIFY(heard.of(QStringLiteral("idle")).empty());
     }
 
+    // B502
     void loopsThatEndWhileTheyAreWatchedAreForgotten()
     {
         LogCapture log;

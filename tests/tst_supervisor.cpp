@@ -175,6 +175,7 @@ private Q_SLOTS:
         QVERIFY(!family.supervisor.isHealthy());
     }
 
+    // B503
     void oneForOneReplacesTheFailedServiceByAFreshOne()
     {
         Family family(quick());
@@ -199,6 +200,7 @@ private Q_SLOTS:
         QVERIFY(throws<NotRunningError>([&] { old->callSync([] { }); }));
     }
 
+    // B503
     void oneForAllReplacesEveryServiceInOrder()
     {
         Family family(quick(RestartStrategy::OneForAll));
@@ -217,6 +219,7 @@ private Q_SLOTS:
         QVERIFY(all.indexOf(text("c", Health::Stopping)) < all.indexOf(text("a", Health::Stopping))); // last one first
     }
 
+    // B503
     void restForOneReplacesThoseThatCameAfterIt()
     {
         Family family(quick(RestartStrategy::RestForOne));
@@ -232,6 +235,7 @@ private Q_SLOTS:
         QCOMPARE(family.madeOf("c"), 2);
     }
 
+    // B503
     void howItEndedDecidesWhetherAServiceIsRestarted()
     {
         std::atomic<int> always = 0;
@@ -265,6 +269,7 @@ private Q_SLOTS:
         QCOMPARE(never.load(), 1);
     }
 
+    // B503
     void aSpentBudgetStopsEverythingAndFailsTheSupervisor()
     {
         SupervisorOptions options = quick();
@@ -290,6 +295,7 @@ private Q_SLOTS:
         }
     }
 
+    // B503
     void theBackOffGrowsWithEachFailureUpToTheLongest()
     {
         SupervisorOptions options;
@@ -328,6 +334,7 @@ private Q_SLOTS:
         QCOMPARE(family.supervisor.state(), State::Stopped);
     }
 
+    // B504
     void pendingRequestsOfTheOldOneFailWithTheReason()
     {
         Family family(quick());
@@ -354,6 +361,7 @@ private Q_SLOTS:
         QVERIFY2(!text.startsWith(u'('), qPrintable(text));
     }
 
+    // B504
     void aFactoryThatThrowsOrGivesNothingCountsAsAFailure()
     {
         std::atomic<int> made = 0;
@@ -386,6 +394,7 @@ private Q_SLOTS:
         QVERIFY2(text.contains(QStringLiteral("no such device")), qPrintable(text));
     }
 
+    // B503
     void supervisorsNestAndEscalateUpwards()
     {
         SupervisorOptions options = quick();
@@ -412,6 +421,7 @@ private Q_SLOTS:
         QVERIFY(outer.join(QDeadlineTimer(20s)));
     }
 
+    // B504
     void aServiceThatIsNotReadyInTimeIsReplaced()
     {
         SupervisorOptions options = quick();
@@ -435,6 +445,7 @@ private Q_SLOTS:
                  qPrintable(supervisor.services().constFirst().lastError));
     }
 
+    // B504
     void aServiceThatDoesNotEndIsLeftBehindAndReplaced()
     {
         SupervisorOptions options = quick(RestartStrategy::OneForAll);

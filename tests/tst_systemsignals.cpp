@@ -62,6 +62,7 @@ private Q_SLOTS:
         QTest::addRow("SIGINT") << SIGINT << QStringLiteral("SIGINT");
         QTest::addRow("SIGTERM") << SIGTERM << QStringLiteral("SIGTERM");
     }
+    // B505
     void aSignalCancelsClosesAndStopsWhatIsBound()
     {
         QFETCH(int, number);
@@ -89,6 +90,7 @@ private Q_SLOTS:
         QVERIFY(QTest::qWaitFor([&] { return received == number; }));
     }
 
+    // B505
     void whatIsBoundAfterTheSignalIsCancelledAtOnce()
     {
         SystemSignals signals;
@@ -147,6 +149,7 @@ private Q_SLOTS:
         releaser.join();
     }
 
+    // B505
     void theHandlersFromBeforeComeBack()
     {
         struct sigaction before{};
@@ -175,6 +178,7 @@ private Q_SLOTS:
         QTest::addRow("as shells do") << 0 << 128 + SIGTERM;
         QTest::addRow("as told") << 7 << 7;
     }
+    // B505
     void aSecondSignalEndsTheProgramAtOnce()
     {
         QFETCH(int, exitCode);

@@ -69,6 +69,7 @@ class TestWaitGraph : public QObject
 {
     Q_OBJECT
 private Q_SLOTS:
+    // B500
     void aThreadThatWouldWaitForItselfIsACycleOfOne()
     {
         const QString text =
@@ -83,6 +84,7 @@ private Q_SLOTS:
         for (int length = 2; length <= 8; ++length)
             QTest::addRow("%d", length) << length;
     }
+    // B500
     void everyPlantedCycleIsFoundAndNamedInFull()
     {
         QFETCH(int, length);
@@ -100,6 +102,7 @@ private Q_SLOTS:
     }
 
     void aCycleThatAllCloseAtOnceIsBrokenOnce_data() { everyPlantedCycleIsFoundAndNamedInFull_data(); }
+    // B500
     void aCycleThatAllCloseAtOnceIsBrokenOnce()
     {
         QFETCH(int, length);
@@ -122,6 +125,7 @@ private Q_SLOTS:
     }
 
     // The answer of a call may be on its way to a thread that still sleeps: it keeps nobody waiting any more.
+    // B501
     void whoIsAnsweredCanBeCalledAtOnce()
     {
         LoopServiceThread left(QStringLiteral("left"));
@@ -148,6 +152,7 @@ private Q_SLOTS:
         right.stop();
     }
 
+    // B500
     void aJoinThatWouldCloseACycleIsRefused()
     {
         Ring ring(2);
@@ -158,6 +163,7 @@ private Q_SLOTS:
                  qPrintable(text));
     }
 
+    // B500
     void joinOrLogTellsTheCycleInsteadOfWaiting()
     {
         Ring ring(2);
@@ -206,6 +212,7 @@ private Q_SLOTS:
         QVERIFY(refused);
     }
 
+    // B500
     void waitingForAServiceThatWaitsForTheCallerIsRefused()
     {
         Ring ring(1);
@@ -237,6 +244,7 @@ private Q_SLOTS:
                  qPrintable(text));
     }
 
+    // B500
     void aBlockingRequestToAThreadThatWaitsForTheCallerIsRefused()
     {
         for (int round = 0; round < 50; ++round) {
@@ -267,6 +275,7 @@ private Q_SLOTS:
     }
 
     // Threads that only ever wait for one with a higher number cannot wait in a circle.
+    // B501
     void aMillionRandomCallsWithoutACycleRaiseNoAlarm()
     {
         constexpr int Threads = 4;
@@ -296,6 +305,7 @@ private Q_SLOTS:
         QCOMPARE(alarms.load(), 0);
     }
 
+    // B501
     void randomNestedCallsOfServicesRaiseNoAlarm()
     {
         Ring ring(4);

@@ -143,12 +143,13 @@ public:
         items.reserve(most);
         while (items.size() < most) {
             try {
-                items.push_back(takeFirst());
+                items.push_back(std::move(first()));
             } catch (...) {
                 if (items.empty())
                     throw;
                 break; // what could be moved is given; the next call throws
             }
+            popFirst();
         }
         return items;
     }
@@ -157,7 +158,9 @@ protected:
     template<class, bool>
     friend class detail::GetAwaiter;
     // With the taker's lock, after prepare().
-    virtual T takeFirst() = 0; // whatever the floor
+    virtual T &
+    first() = 0; // whatever the floor; to be moved from, then popped, so that a move that throws loses nothing
+    virtual void popFirst() = 0;
     virtual std::size_t left() const = 0;
 };
 
@@ -189,16 +192,18 @@ private:
         return !m_taken.isEmpty();
     }
     bool hasMore() const override { return !m_taken.isEmpty() || !m_incoming.isEmpty(); }
-    T takeFirst() override
+    T &first() override
     {
         if (m_taken.isEmpty()) {
             const std::lock_guard lock(this->m_mutex);
             m_taken.swap(m_incoming);
         }
-        T item(std::move(m_taken.front()));
+        return m_taken.front();
+    }
+    void popFirst() override
+    {
         m_taken.pop();
         ++this->m_received;
-        return item;
     }
     std::size_t left() const override
     {
@@ -259,19 +264,17 @@ public:
         ++m_order;
         std::push_heap(m_heap.begin(), m_heap.end(), &LevelQueue::isLess);
     }
-    T takeFirst()
+    T &first()
     {
-        if constexpr (InPlace) {
-            std::pop_heap(m_heap.begin(), m_heap.end(), &LevelQueue::isLess);
-            T item(std::move(m_heap.back().item));
-            removeLast();
-            return item;
-        } else {
-            T item(std::move(m_heap.front()->item)); // when it throws, the item stays
-            std::pop_heap(m_heap.begin(), m_heap.end(), &LevelQueue::isLess);
-            removeLast();
-            return item;
-        }
+        if constexpr (InPlace)
+            return m_heap.front().item;
+        else
+            return m_heap.front()->item;
+    }
+    void popFirst()
+    {
+        std::pop_heap(m_heap.begin(), m_heap.end(), &LevelQueue::isLess);
+        removeLast();
     }
 
 private:
@@ -412,11 +415,11 @@ private:
     {
         return m_gating != std::thread::id() || !m_arrived.isEmpty() || !m_incoming.isEmpty() || isTakeable();
     }
-    T takeFirst() override
+    T &first() override { return m_sorted.first(); }
+    void popFirst() override
     {
-        T item = m_sorted.takeFirst();
+        m_sorted.popFirst();
         ++this->m_received;
-        return item;
     }
     std::size_t left() const override { return m_sorted.size(); }
 
@@ -487,7 +490,7 @@ public:
         if (!begin())
             return false;
         if (prepare(take))
-            m_item.emplace(core().takeFirst());
+            takeFirst();
         return m_item.has_value();
     }
     void await_suspend(std::coroutine_handle<> leaf) { suspend(leaf); }
@@ -496,7 +499,7 @@ public:
         if (Q_UNLIKELY(wasSuspended())) {
             const std::lock_guard take(takeMutex());
             if (resumed())
-                m_item.emplace(core().takeFirst());
+                takeFirst();
         }
         if constexpr (EndIsValue) {
             if (!m_item)
@@ -510,6 +513,11 @@ public:
     }
 
 private:
+    void takeFirst()
+    {
+        m_item.emplace(std::move(core().first()));
+        core().popFirst();
+    }
     MailboxCore<T> &core() const { return static_cast<MailboxCore<T> &>(*m_box); }
     std::optional<T> m_item;
 };

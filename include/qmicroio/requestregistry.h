@@ -495,7 +495,16 @@ public:
     ///
     /// Fails: DuplicateRequestError while one with this key is pending; after close() ClosedResourceError, or BrokenResourceError
     ///        with the error given there.
-    Handle registerRequest(Key key) { return Handle(std::make_shared<Token>(add(m_core, std::move(key)))); }
+    Handle registerRequest(Key key)
+    {
+        const std::shared_ptr<Entry> entry = add(m_core, std::move(key));
+        try {
+            return Handle(std::make_shared<Token>(entry));
+        } catch (...) { // nobody would ever answer it, nor could its key be used again
+            entry->abandon();
+            throw;
+        }
+    }
 
     /// Answers the pending request with this key. False: there is none. Thread: any.
     bool resolve(const Key &key, Value value)
@@ -614,15 +623,17 @@ private:
     }
     static int closeCore(const std::shared_ptr<Core> &core, std::exception_ptr error, bool cleanly)
     {
+        const std::exception_ptr told =
+            error ? error : detail::registryClosedError(); // before anything changes: needs memory
         {
             const std::lock_guard lock(core->mutex);
             if (!core->closed) {
                 core->closed = true;
                 core->closedCleanly = cleanly;
-                core->closeError = error;
+                core->closeError = std::move(error);
             }
         }
-        return failEverything(core, error ? error : detail::registryClosedError());
+        return failEverything(core, told);
     }
     static int failEverything(const std::shared_ptr<Core> &core, const std::exception_ptr &error)
     {

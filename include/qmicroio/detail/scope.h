@@ -136,6 +136,7 @@ private:
     friend class TaskContext;
     ~ScopeState();
     void timerFired() override;
+    void cancelByDeadline();
     ScopeState *nextInTree(ScopeState *top, bool descend) const;
     void tellTasks();
 

@@ -49,7 +49,7 @@ void watch()
 
 } // namespace
 
-Overdue::Overdue(const QString &what, std::chrono::seconds limit)
+Overdue::Overdue(const QString &what, std::chrono::milliseconds limit)
 {
     static std::once_flag once;
     std::call_once(once, [] { std::thread(&watch).detach(); });
@@ -83,7 +83,9 @@ int main(int argc, char **argv)
     const QCommandLineOption row(QStringLiteral("row"), QString(), QStringLiteral("name"));
     const QCommandLineOption way(QStringLiteral("way"), QString(), QStringLiteral("name"));
     const QCommandLineOption svg(QStringLiteral("svg"), QString(), QStringLiteral("file"));
-    parser.addOptions({seeds, seed, minutes, seconds, row, way, svg});
+    const QCommandLineOption limit(QStringLiteral("limit"), QString(), QStringLiteral("ms"), QStringLiteral("25000"));
+    const QCommandLineOption plant(QStringLiteral("plant"), QString(), QStringLiteral("what"));
+    parser.addOptions({seeds, seed, minutes, seconds, row, way, svg, limit, plant});
     if (!parser.parse(arguments) || parser.positionalArguments().size() != 1) {
         std::fprintf(stderr, "torture: wrong arguments; use tools/torture\n");
         return 2;
@@ -94,6 +96,8 @@ int main(int argc, char **argv)
     options.minutes = std::chrono::minutes(parser.value(minutes).toInt());
     options.row = parser.value(row);
     options.way = parser.value(way);
+    options.limit = std::chrono::milliseconds(parser.value(limit).toInt());
+    options.plant = parser.value(plant);
     options.program = arguments.constFirst();
 
     const QString part = parser.positionalArguments().constFirst();

@@ -15,6 +15,8 @@ struct Options
     QString way;
     int firstSeed = 1;
     QString program; // this one, for the cells that end a process
+    std::chrono::milliseconds limit{25'000}; // of a cell: what takes longer hangs
+    QString plant; // "hang" or "wrong": a row that must be found out, and no other
 };
 
 // Every way to wait against every way for the other side to go. The exit code.
@@ -30,7 +32,7 @@ int crashes(std::chrono::seconds duration);
 class Overdue
 {
 public:
-    Overdue(const QString &what, std::chrono::seconds limit);
+    Overdue(const QString &what, std::chrono::milliseconds limit);
     ~Overdue();
     Overdue(const Overdue &) = delete;
     Overdue &operator=(const Overdue &) = delete;
