@@ -14,12 +14,14 @@ if(QMICROIO_SANITIZE)
     set(tsan_options "second_deadlock_stack=1${common_options}")
     if(QMICROIO_SANITIZE MATCHES "thread")
         # A Qt without instrumentation hides its own locks from the sanitizer, which then takes every hand-over through
-        # Qt for a race. With an instrumented Qt nothing is suppressed.
+        # Qt for a race. With an instrumented Qt only what Qt and the C++ library do among themselves is suppressed.
         get_target_property(qt_core_file Qt6::Core LOCATION)
         file(STRINGS ${qt_core_file} qt_core_instrumented REGEX "__tsan_func_entry" LIMIT_COUNT 1)
         if(NOT qt_core_instrumented)
             message(STATUS "Qt is not built with ThreadSanitizer: calls from Qt's libraries are not checked")
             string(APPEND tsan_options ":suppressions=${suppressions_folder}/tsan.supp:print_suppressions=0")
+        else()
+            string(APPEND tsan_options ":suppressions=${suppressions_folder}/tsan_instrumented.supp:print_suppressions=0")
         endif()
     endif()
     list(APPEND QMICROIO_TEST_ENVIRONMENT

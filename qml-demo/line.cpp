@@ -46,22 +46,26 @@ Task<> LineServer::runAsync()
     m_board->port = server.serverPort();
     started();
     for (;;) {
-        while (QTcpSocket *socket = server.nextPendingConnection())
+        while (QPointer<QTcpSocket> socket = server.nextPendingConnection())
             taskGroup().startSoon(TaskName(QStringLiteral("connection")), &LineServer::serve, socket);
         co_await nextSignal(&server, &QTcpServer::newConnection);
     }
 }
 
-Task<> LineServer::serve(QTcpSocket *socket)
+Task<> LineServer::serve(QPointer<QTcpSocket> socket)
 {
+    if (!socket || socket->state() != QAbstractSocket::ConnectedState)
+        co_return;
     // With the socket its waits end, whoever closes the connection.
     QObject::connect(socket, &QTcpSocket::disconnected, socket, &QObject::deleteLater);
-    const auto work = [socket](TaskGroup &group) -> Task<> {
+    const auto work = [&socket](TaskGroup &group) -> Task<> {
         for (;;) {
-            while (socket->canReadLine())
+            while (socket && socket->canReadLine())
                 group.startSoon(TaskName(QStringLiteral("answer")), &LineServer::answer, socket, socket->readLine());
+            if (!socket)
+                break;
             try {
-                co_await nextSignal(socket, &QTcpSocket::readyRead);
+                co_await nextSignal(socket.data(), &QTcpSocket::readyRead);
             } catch (const BrokenResourceError &) {
                 break;
             }
@@ -71,10 +75,12 @@ Task<> LineServer::serve(QTcpSocket *socket)
     co_await withTaskGroup(work);
 }
 
-Task<> LineServer::answer(QTcpSocket *socket, QByteArray line)
+Task<> LineServer::answer(QPointer<QTcpSocket> socket, QByteArray line)
 {
     co_await sleep(someTime(8));
-    socket->write(line.toUpper());
+    // A sleep that ends in the turn in which the socket goes is not cancelled any more.
+    if (socket)
+        socket->write(line.toUpper());
 }
 
 LineClient::LineClient(std::shared_ptr<Board> board)

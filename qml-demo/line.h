@@ -5,6 +5,7 @@
 
 #include <qmicroio/qmicroio.h>
 
+#include <QtCore/QPointer>
 #include <QtCore/QString>
 
 #include <atomic>
@@ -56,8 +57,8 @@ protected:
     QMicroIO::Task<> runAsync() override;
 
 private:
-    static QMicroIO::Task<> serve(QTcpSocket *socket);
-    static QMicroIO::Task<> answer(QTcpSocket *socket, QByteArray line);
+    static QMicroIO::Task<> serve(QPointer<QTcpSocket> socket);
+    static QMicroIO::Task<> answer(QPointer<QTcpSocket> socket, QByteArray line);
     const std::shared_ptr<Board> m_board;
 };
 

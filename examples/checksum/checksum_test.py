@@ -371,8 +371,9 @@ class ChecksumTest(unittest.TestCase):
         self.make(b"small", b"small")
 
         for columns, last_seen in ((100, b" left"), (40, b" GB")):
+            # The small one is named only once it has been written.
             def interrupt_when_seen(process, shown, last_seen=last_seen):
-                if last_seen not in shown:
+                if last_seen not in shown or b" 1/2 files" not in shown:
                     return False
                 process.send_signal(signal.SIGINT)
                 return True

@@ -51,6 +51,7 @@ Q_SIGNALS:
     void recovered(const QMicroIO::StuckLoop &loop);
 
 protected:
+    /// Thread: that of the one who connects.
     void connectNotify(const QMetaMethod &signal) override;
 
 private:

@@ -682,8 +682,6 @@ QString runCellInProcess(const Options &options, const Row &row, Way way, unsign
     // It ends with everything running, and Qt delivers no more events without its application: what they hold is no leak of ours.
     QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
     environment.insert(QStringLiteral("ASAN_OPTIONS"), QStringLiteral("detect_leaks=0"));
-    // Nor are Qt's own globals, which it takes down while its threads still look at them, a race of ours.
-    environment.insert(QStringLiteral("TSAN_OPTIONS"), QStringLiteral("report_bugs=0"));
     process.setProcessEnvironment(environment);
     QStringList arguments{QStringLiteral("ends-process"),
                           QStringLiteral("--row"),
