@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "line.h"
 
+#include "lines.h"
+
 #include <QtCore/QRandomGenerator>
 #include <QtCore/QScopeGuard>
 #include <QtNetwork/QHostAddress>
@@ -41,46 +43,19 @@ Task<> LineServer::runAsync()
     QTcpServer server;
     if (!server.listen(QHostAddress(QHostAddress::LocalHost)))
         throw Error(QStringLiteral("line server: ") + server.errorString());
+    m_board->port = server.serverPort();
     // The analyzer does not see that the end of the frame calls it. NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores)
     const auto atEnd = qScopeGuard([this] { m_board->port = 0; });
-    m_board->port = server.serverPort();
     started();
-    for (;;) {
-        while (QPointer<QTcpSocket> socket = server.nextPendingConnection())
-            taskGroup().startSoon(TaskName(QStringLiteral("connection")), &LineServer::serve, socket);
-        co_await nextSignal(&server, &QTcpServer::newConnection);
-    }
+    const Lines::Limits limits;
+    const Lines::Answer give = &LineServer::answer;
+    co_await Lines::serve(server, limits, give);
 }
 
-Task<> LineServer::serve(QPointer<QTcpSocket> socket)
-{
-    if (!socket || socket->state() != QAbstractSocket::ConnectedState)
-        co_return;
-    // With the socket its waits end, whoever closes the connection.
-    QObject::connect(socket, &QTcpSocket::disconnected, socket, &QObject::deleteLater);
-    const auto work = [&socket](TaskGroup &group) -> Task<> {
-        for (;;) {
-            while (socket && socket->canReadLine())
-                group.startSoon(TaskName(QStringLiteral("answer")), &LineServer::answer, socket, socket->readLine());
-            if (!socket)
-                break;
-            try {
-                co_await nextSignal(socket.data(), &QTcpSocket::readyRead);
-            } catch (const BrokenResourceError &) {
-                break;
-            }
-        }
-        group.cancel(QStringLiteral("the connection is closed"));
-    };
-    co_await withTaskGroup(work);
-}
-
-Task<> LineServer::answer(QPointer<QTcpSocket> socket, QByteArray line)
+Task<QByteArray> LineServer::answer(QByteArray line)
 {
     co_await sleep(someTime(8));
-    // A sleep that ends in the turn in which the socket goes is not cancelled any more.
-    if (socket)
-        socket->write(line.toUpper());
+    co_return line.toUpper();
 }
 
 LineClient::LineClient(std::shared_ptr<Board> board)
@@ -121,11 +96,23 @@ Task<> LineClient::runAsync()
 Task<> LineClient::askThrough(QTcpSocket &socket)
 {
     const auto work = [&](TaskGroup &group) -> Task<> {
-        QObject::connect(&socket, &QTcpSocket::readyRead, &socket, [&] { readAnswers(socket); });
+        const Lines::Limits limits; // the server is a stranger as well
+        socket.setReadBufferSize(limits.longestLine);
+        const auto readAnswers = [&]() -> Task<> {
+            const std::function<bool()> always = [] { return true; };
+            while (const auto line = co_await Lines::nextLine(socket, limits, always)) {
+                const qsizetype space = line->indexOf(' ');
+                m_requests.resolve(line->left(space).toInt(), QString::fromUtf8(line->mid(space + 1)));
+            }
+        };
         for (int asker = 1; asker <= 6; ++asker)
             group.startSoon(TaskName(QStringLiteral("asker %1").arg(asker)), &LineClient::ask, this, std::ref(socket),
                             asker);
-        co_await nextSignal(&socket, &QTcpSocket::disconnected);
+        try {
+            co_await readAnswers();
+        } catch (const Error &) {
+            // The same as a connection that is lost.
+        }
         group.cancel(QStringLiteral("the server closed the connection"));
     };
     co_await withTaskGroup(work);
@@ -147,15 +134,6 @@ Task<> LineClient::ask(QTcpSocket &socket, int asker)
         }
         m_board->write({name(), text});
         co_await sleep(someTime(30));
-    }
-}
-
-void LineClient::readAnswers(QTcpSocket &socket)
-{
-    while (socket.canReadLine()) {
-        const QByteArray line = socket.readLine().trimmed();
-        const qsizetype space = line.indexOf(' ');
-        m_requests.resolve(line.left(space).toInt(), QString::fromUtf8(line.mid(space + 1)));
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include <qmicroio/qmicroio.h>
 
-#include <QtCore/QPointer>
+#include <QtCore/QByteArray>
 #include <QtCore/QString>
 
 #include <atomic>
@@ -57,8 +57,7 @@ protected:
     QMicroIO::Task<> runAsync() override;
 
 private:
-    static QMicroIO::Task<> serve(QPointer<QTcpSocket> socket);
-    static QMicroIO::Task<> answer(QPointer<QTcpSocket> socket, QByteArray line);
+    static QMicroIO::Task<QByteArray> answer(QByteArray line);
     const std::shared_ptr<Board> m_board;
 };
 
@@ -78,7 +77,6 @@ protected:
 private:
     QMicroIO::Task<> askThrough(QTcpSocket &socket);
     QMicroIO::Task<> ask(QTcpSocket &socket, int asker);
-    void readAnswers(QTcpSocket &socket);
 
     const std::shared_ptr<Board> m_board;
     QMicroIO::RequestRegistry<int, QString> m_requests{QStringLiteral("line requests")};

@@ -2,98 +2,26 @@
 //
 // A server and a client, each a thread of its own, that talk over TCP: a line is a question, "ID TEXT", and a line with the
 // same ID is its answer. Answers come in any order; a registry of requests gives each to the one who asked.
+#include "lines.h"
+#include "server.h"
+
 #include <qmicroio/qmicroio.h>
 
 #include <QtCore/QCoreApplication>
 #include <QtCore/QScopeGuard>
 #include <QtCore/QStringList>
 #include <QtNetwork/QHostAddress>
-#include <QtNetwork/QTcpServer>
 #include <QtNetwork/QTcpSocket>
 
 #include <cstdio>
 #include <exception>
-#include <memory>
+#include <functional>
 #include <mutex>
 
 using namespace QMicroIO;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr qint64 LongestLine = 1024; // nobody fills the memory of the other side
-constexpr qsizetype MostAtOnce = 16;
-
-// Waits until there is something to read; false when the other side has gone.
-Task<bool> readable(QTcpSocket &socket)
-{
-    if (socket.state() != QAbstractSocket::ConnectedState)
-        co_return false;
-    if (!socket.canReadLine())
-        co_await whenAny(nextSignal(&socket, &QTcpSocket::readyRead), nextSignal(&socket, &QTcpSocket::disconnected));
-    co_return socket.canReadLine() || socket.bytesAvailable() < LongestLine;
-}
-
-class Server : public LoopServiceThread
-{
-public:
-    Server()
-        : LoopServiceThread(QStringLiteral("server"))
-    {
-    }
-    ~Server() override { stop(), join(); }
-    quint16 port() const { return m_port; } // once it is ready
-
-protected:
-    Task<> runAsync() override
-    {
-        QTcpServer server;
-        if (!server.listen(QHostAddress::LocalHost))
-            throw Error(QStringLiteral("cannot listen: ") + server.errorString()); // waitStarted() throws it
-        m_port = server.serverPort();
-        started();
-        // A group inside, so that all conversations have ended before `server` goes.
-        const auto accept = [&](TaskGroup &conversations) -> Task<> {
-            for (;;) {
-                while (QTcpSocket *socket = server.nextPendingConnection())
-                    conversations.startSoon(&Server::converse, this, std::unique_ptr<QTcpSocket>(socket));
-                co_await nextSignal(&server, &QTcpServer::newConnection);
-            }
-        };
-        co_await withTaskGroup(accept);
-    }
-
-private:
-    Task<> converse(std::unique_ptr<QTcpSocket> socket)
-    {
-        socket->setReadBufferSize(LongestLine);
-        const auto listen = [&](TaskGroup &answers) -> Task<> {
-            while (co_await readable(*socket)) {
-                while (socket->canReadLine()) {
-                    const QByteArray line = socket->readLine();
-                    if (answers.size() < MostAtOnce)
-                        answers.startSoon(&Server::answer, this, socket.get(), line);
-                    else
-                        socket->write(line.left(line.indexOf(' ')) + " !busy\n");
-                }
-            }
-            answers.cancel(QStringLiteral("the client has gone"));
-        };
-        co_await withTaskGroup(listen); // ends when all answers are given, or cancelled
-    }
-    Task<> answer(QTcpSocket *socket, QByteArray line)
-    {
-        const qsizetype space = line.indexOf(' ');
-        const QByteArray text = line.mid(space + 1).trimmed();
-        if (text == "slow")
-            co_await sleep(100ms); // other questions are answered meanwhile
-        if (text == "never")
-            co_await sleepForever(); // until the client goes, or the server
-        socket->write(line.left(space + 1) + text.toUpper() + '\n');
-    }
-
-    quint16 m_port = 0; // written before started()
-};
 
 class Client : public LoopServiceThread
 {
@@ -127,12 +55,12 @@ protected:
             m_answers.close(std::make_exception_ptr(BrokenResourceError(QStringLiteral("the server has gone"))));
         });
         started();
-        while (co_await readable(socket)) {
-            while (socket.canReadLine()) {
-                const QByteArray line = socket.readLine();
-                const qsizetype space = line.indexOf(' ');
-                m_answers.resolve(line.left(space).toInt(), QString::fromUtf8(line.mid(space + 1)).trimmed());
-            }
+        const Lines::Limits limits; // the server is a stranger as well
+        socket.setReadBufferSize(limits.longestLine);
+        const std::function<bool()> always = [] { return true; };
+        while (const auto line = co_await Lines::nextLine(socket, limits, always)) {
+            const qsizetype space = line->indexOf(' ');
+            m_answers.resolve(line->left(space).toInt(), QString::fromUtf8(line->mid(space + 1)));
         }
         throw BrokenResourceError(QStringLiteral("the server has gone")); // the service's own end: Failed
     }
