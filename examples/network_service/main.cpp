@@ -43,10 +43,14 @@ protected:
     Task<> runAsync() override
     {
         QTcpSocket socket;
-        socket.connectToHost(QHostAddress::LocalHost, m_port);
-        auto connected = nextSignal(&socket, &QTcpSocket::connected);
-        const auto first = co_await whenAny(connected, nextSignal(&socket, &QTcpSocket::errorOccurred));
-        if (first.index != 0)
+        // The parts of whenAny() begin with the next turn, so the one that causes the signals comes last.
+        const auto connect = [&]() -> Task<> {
+            socket.connectToHost(QHostAddress::LocalHost, m_port);
+            co_await nextSignal(&socket, &QTcpSocket::connected);
+        };
+        auto failed = nextSignal(&socket, &QTcpSocket::errorOccurred);
+        const auto first = co_await whenAny(failed, connect());
+        if (first.index == 0)
             throw Error(QStringLiteral("no connection: ") + socket.errorString());
         m_socket = &socket;
         // However this ends: who still waits for an answer hears why, and nobody writes to a socket that is gone.

@@ -158,6 +158,7 @@ Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::NotVoid<T>>
 /// co_await whenAny(awaitables...): runs them side by side; the first to end decides, and the rest are cancelled and waited for.
 ///
 /// Takes what whenAll() takes. What a later part gives is dropped, so a result that must not be lost needs its own wait.
+/// Order: the parts begin with the loop's next turn. A signal that comes before it is not seen by a nextSignal() among them.
 /// Thread: the task's. Suspends: always, at least for one turn. Cancel point: yes, but a result that is there is delivered.
 /// Lifetime: the arguments are kept until all have ended. Pass pointers for what cannot be copied or moved.
 /// Fails: as whenAll(): ExceptionGroup when the first to end failed, or when one of the rest failed while it ended; a
