@@ -860,7 +860,13 @@ TaskHandle<typename detail::HandleResult<F, A...>::Type> TaskGroup::addWithHandl
         };
         using Call = decltype(call);
         state->scope()->enter(m_state->loop(), m_state->scope().get());
-        auto *child = new detail::HandleChild<Result, Call, A...>(m_state, state, std::move(call), std::move(args)...);
+        detail::HandleChild<Result, Call, A...> *child = nullptr;
+        try {
+            child = new detail::HandleChild<Result, Call, A...>(m_state, state, std::move(call), std::move(args)...);
+        } catch (...) { // an argument whose move throws, or no memory
+            state->scope()->leave();
+            throw;
+        }
         child->setName(name);
         state->setChild(*child);
         m_state->adopt(*child);
@@ -887,7 +893,13 @@ Task<T> TaskGroup::startIn(std::shared_ptr<detail::GroupState> group, F fn, A...
                     A &&...arguments) mutable { return std::invoke(std::move(fn), *status, std::move(arguments)...); };
     using Call = decltype(call);
     scope->enter(group->loop(), group->scope().get());
-    auto *child = new detail::StartingChild<T, Call, A...>(group, scope, state, std::move(call), std::move(args)...);
+    detail::StartingChild<T, Call, A...> *child = nullptr;
+    try {
+        child = new detail::StartingChild<T, Call, A...>(group, scope, state, std::move(call), std::move(args)...);
+    } catch (...) { // an argument whose move throws, or no memory
+        scope->leave();
+        throw;
+    }
     group->adopt(*child);
     if (caller.isCancelled()) {
         state->callerIsCancelled();
