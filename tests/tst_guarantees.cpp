@@ -284,7 +284,7 @@ private Q_SLOTS:
         }
         case 12: {
             std::unique_ptr<CloseScope> scope = std::make_unique<CloseScope>();
-            const auto renew = [&] { scope = std::make_unique<CloseScope>(); };
+            const auto renew = [&] { service.callSync([&] { scope = std::make_unique<CloseScope>(); }); };
             waitWithoutMemory(
                 service, [&]() -> Task<> { co_await untilClosed(*scope); }, [&] { scope->close(); }, renew);
             break;
