@@ -4,6 +4,7 @@
 // effect may be there or not, everything can still be used and ended, and nothing leaks or hangs.
 #include "failingallocation.h"
 #include "refusedthreads.h"
+#include "runningservice.h"
 #include "servicetesting.h"
 
 #include <qmicroio/qmicroio.h>
@@ -24,21 +25,6 @@ using namespace ServiceTesting;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct Running : LoopServiceThread
-{
-    explicit Running(const QString &name = QStringLiteral("s"))
-        : LoopServiceThread(name)
-    {
-        start();
-        waitStarted();
-    }
-    ~Running() override
-    {
-        stop();
-        join();
-    }
-};
 
 // Throws when it is moved for the n-th time, counted over all of them; negative: never.
 struct ThrowingMove

@@ -3,6 +3,7 @@
 // The guarantee of each call that may get no memory or runs code of the user, as docs/reliability.md states it: every allocation of it
 // fails in turn, and what the user gives (items, functions, handlers, keys) throws at each place where it can.
 #include "failingallocation.h"
+#include "runningservice.h"
 #include "servicetesting.h"
 
 #include <qmicroio/qmicroio.h>
@@ -24,21 +25,6 @@ using namespace ServiceTesting;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct Running : LoopServiceThread
-{
-    explicit Running(const QString &name = QStringLiteral("s"))
-        : LoopServiceThread(name)
-    {
-        start();
-        waitStarted();
-    }
-    ~Running() override
-    {
-        stop();
-        join();
-    }
-};
 
 class Emitter : public QObject
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "runningservice.h"
 #include "servicetesting.h"
 
 #include <qmicroio/cancelscope.h>
@@ -61,21 +62,6 @@ public:
 private:
     std::mutex m_mutex;
     std::vector<StuckLoop> m_stuck;
-};
-
-struct Running : LoopServiceThread
-{
-    explicit Running(const QString &name)
-        : LoopServiceThread(name)
-    {
-        start();
-        waitStarted();
-    }
-    ~Running() override
-    {
-        stop();
-        join();
-    }
 };
 
 } // namespace
