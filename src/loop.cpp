@@ -242,6 +242,12 @@ Loop::Loop(std::shared_ptr<Seam> seam, Owner owner)
     // A nested event loop inside a task must still see what the outer turn has not run yet; busy-poll watches here.
     m_blockConnection = QObject::connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::aboutToBlock,
                                          m_receiver.get(), [this] { aboutToBlock(); });
+    // A program that only polls never blocks.
+    m_awakeConnection = QObject::connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::awake,
+                                         m_receiver.get(), [this] {
+                                             if (m_seam->takeMissedWake())
+                                                 turn();
+                                         });
     t_loop = this;
     m_seam->attach(m_receiver.get());
     addToRegistry({m_name, isService(), m_seam});
@@ -551,6 +557,7 @@ void Loop::close()
             alive->loopEnded();
     }
     QObject::disconnect(m_blockConnection);
+    QObject::disconnect(m_awakeConnection);
     m_receiver->timer.stop();
     if (ClockHook *clock = clockHook(); Q_UNLIKELY(clock != nullptr))
         clock->loopCloses(m_seam);

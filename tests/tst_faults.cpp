@@ -9,6 +9,7 @@
 
 #include <qmicroio/qmicroio.h>
 
+#include <QtCore/QDeadlineTimer>
 #include <QtCore/QSemaphore>
 #include <QtTest/QTest>
 
@@ -18,6 +19,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <thread>
 #include <vector>
 
 using namespace QMicroIO;
@@ -316,6 +318,47 @@ private Q_SLOTS:
             if (!failed)
                 break;
         }
+    }
+
+    // A program that only polls never blocks, and still hears of a wake-up for which there was no memory.
+    void cancellingWithoutMemoryReachesALoopThatOnlyPolls()
+    {
+        // What the first rounds keep, later ones need not allocate: then the event for the wake-up is the last that fails.
+        constexpr int Rounds = 6;
+        int failures = 0;
+        for (int round = 0; round < Rounds; ++round) {
+            QObject owner;
+            ObjectTaskGroup group(&owner);
+            CancelScope scope;
+            bool begun = false;
+            bool ended = false;
+            group.startSoon([&]() -> Task<> {
+                begun = true;
+                const auto forever = []() -> Task<> { co_await sleepForever(); };
+                co_await scope.run(forever);
+                ended = true;
+            });
+            QVERIFY(QTest::qWaitFor([&] { return begun; }, 20'000));
+            QCoreApplication::processEvents(); // no wake-up is on its way any more
+            bool threw = false;
+            bool failed = false;
+            std::thread([&] {
+                const FailingAllocation failing(round % 3);
+                try {
+                    scope.cancel();
+                } catch (const std::bad_alloc &) {
+                    threw = true;
+                }
+                failed = t_failed;
+            }).join();
+            if (threw)
+                QVERIFY(scope.cancel());
+            for (const QDeadlineTimer deadline(20s); !ended && !deadline.hasExpired();)
+                QCoreApplication::processEvents();
+            QVERIFY(ended);
+            failures += failed;
+        }
+        QVERIFY(failures >= Least * Rounds / 2);
     }
 
     void cancellingWithoutMemoryStillReachesTheTask()

@@ -262,6 +262,7 @@ private:
     std::shared_ptr<Seam> m_seam;
     std::unique_ptr<Receiver> m_receiver;
     QMetaObject::Connection m_blockConnection;
+    QMetaObject::Connection m_awakeConnection;
     QString m_name;
     WorkBatch m_work;
     std::vector<Recheckable *> m_rechecks;
