@@ -96,8 +96,8 @@ private:
 
 /// Given to each handler of a concurrent actor: release() lets the next message start before this handler has ended.
 ///
-/// Thread: any. Lifetime: copyable; may outlive the handler and the actor. Repeat: harmless, also after the handler has ended,
-/// which releases by itself.
+/// Thread: any. Cost: nothing is allocated in the actor's own thread; a posted event from others. Lifetime: copyable; may outlive
+/// the handler and the actor. Repeat: harmless, also after the handler has ended, which releases by itself.
 class QMICROIO_EXPORT Release
 {
 public:
@@ -262,6 +262,7 @@ private:
 /// Thread:   run(): a task's; one at a time. The handler is called there. Everything else: any.
 /// Lifetime: not movable. run() keeps what it needs, so this may be destroyed before run() has ended: its mailbox is then
 ///           closed unless others have handles to it.
+/// Cost:     as its mailbox; a serial handler adds its own frame to each message, a concurrent one a child of a group.
 /// Source:   the actor core of microio; the release as in its concurrent actors.
 template<class T>
 class ActorCore
@@ -314,7 +315,8 @@ public:
 
     /// Works off the mailbox until its end: co_await actor.run().
     ///
-    /// Thread: a task's. Cancel point: yes; messages that have not started stay queued. Repeat: after an error or a cancellation
+    /// Thread: a task's. Suspends: where it waits for a message, and where a handler waits. Cancel point: yes; messages that have
+    /// not started stay queued. Repeat: after an error or a cancellation
     /// another run(), also on another loop, goes on with what is queued.
     /// Fails: what a handler throws, with its own type: the message is gone, the later ones stay and submits are accepted; from a
     ///        concurrent actor an ExceptionGroup, after the handlers that were under way were cancelled and have ended; the failure of

@@ -151,7 +151,9 @@ private:
 ///
 /// Thread: the task's; onCancel runs there, from the loop, once at most, however many scopes are cancelled. Cancel point: yes.
 /// In a cancelled scope what has not begun never begins; a QCoro::Task or QFuture, which has, is asked to end and waited for.
-/// Lifetime: both arguments are kept until the wait has ended. Pass pointers for what cannot be copied or moved.
+/// Suspends: until the operation has ended, if it has not yet. Resumes: on the task's own thread, from its loop.
+/// Cost: one allocation, and the frame of a QCoro::Task around the operation. Lifetime: both arguments are kept until the wait
+/// has ended. Pass pointers for what cannot be copied or moved.
 /// Fails: what the operation throws, unless it was asked to end; what onCancel throws, once the operation has ended.
 template<class A, class F>
     requires std::is_invocable_v<F &>
@@ -166,7 +168,8 @@ detail::CancellableWait<A, F> cancellable(A awaitable, F onCancel)
 /// their waits end at once, and the future is cancelled. The future is left alone here and waited for until its work has
 /// ended. shielded() does the same for a whole region.
 ///
-/// Thread: the task's. Cancel point: no, not at the start either. Fails: what the operation throws.
+/// Thread: the task's. Suspends: until the operation has ended. Cancel point: no, not at the start either.
+/// Fails: what the operation throws; as shielded(). Cost: a scope and a frame.
 /// Lifetime: the argument is kept until the wait has ended. Pass pointers for what cannot be copied or moved.
 template<class A>
 Task<detail::Awaited<A>> uncancellable(A awaitable)

@@ -380,7 +380,8 @@ public:
 
 /// Runs `body` and gives up on it after `timeout`: nullopt (void: false) then. Counts from the co_await.
 ///
-/// Thread: the task's. Cancel point: where the body waits. Fails: std::invalid_argument for a negative time or NaN.
+/// Thread: the task's. Suspends, Cancel point: where the body waits. Fails: std::invalid_argument for a negative time or NaN; what
+/// the body throws. Units: any duration, of the monotonic clock. Cost: a scope with a timer, and two frames.
 template<class Rep, class Period, class F>
 Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> moveOnAfter(std::chrono::duration<Rep, Period> timeout,
                                                                           F body)
@@ -390,8 +391,9 @@ Task<detail::ScopeResult<typename detail::BodyOf<F>::Result>> moveOnAfter(std::c
 
 /// Runs `body`, which must end within `timeout`. Counts from the co_await.
 ///
-/// Thread: the task's. Cancel point: where the body waits. Fails: TimeoutError when the deadline cancelled it; ClosedResourceError
-/// with the reason when it was cancelled by hand and there is a result to give; std::invalid_argument for a negative time or NaN.
+/// Thread: the task's. Suspends, Cancel point: where the body waits. Units, Cost: as moveOnAfter(). Fails: TimeoutError when the
+/// deadline cancelled it; ClosedResourceError with the reason when it was cancelled by hand and there is a result to give;
+/// std::invalid_argument for a negative time or NaN; what the body throws.
 template<class Rep, class Period, class F>
 Task<typename detail::BodyOf<F>::Result> failAfter(std::chrono::duration<Rep, Period> timeout, F body)
 {
@@ -400,8 +402,10 @@ Task<typename detail::BodyOf<F>::Result> failAfter(std::chrono::duration<Rep, Pe
 
 /// Runs `body` out of reach of cancellation from outside: for clean-up that must finish.
 ///
-/// Thread: the task's. Cancel point: no; the first wait after it throws if a scope around is cancelled. Give the body a
-/// deadline of its own (failAfter inside) where it may hang.
+/// Thread: the task's. Suspends: where the body waits. Cancel point: no; the first wait after it throws if a scope around is
+/// cancelled. Give the body a deadline of its own (failAfter inside) where it may hang.
+/// Fails: what the body throws; ClosedResourceError with the reason when the body has cancelled this very scope, which
+/// currentCancelScope() gives it, and there is a result to give. Cost: a scope and two frames.
 template<class F>
 Task<typename detail::BodyOf<F>::Result> shielded(F body)
 {
@@ -417,21 +421,22 @@ Task<typename detail::BodyOf<F>::Result> shielded(F body)
 }
 
 /// co_await checkpoint(): lets other ready tasks and Qt's events run. Cancel point: yes. Cost: one turn of the loop.
-/// Thread: the task's. Suspends: always.
+/// Thread: the task's. Suspends: always. Resumes: on its own thread, from its loop.
 inline detail::CheckpointWait checkpoint()
 {
     return detail::CheckpointWait(detail::CheckpointWait::Kind::Yield);
 }
 
 /// co_await checkpointIfCancelled(): throws when cancelled, otherwise goes on at once without a turn.
-/// Thread: the task's. Suspends: never. Cancel point: yes.
+/// Thread: the task's. Suspends: never. Cancel point: yes. Cost: a look at the clock and at what timers are due; nothing is
+/// posted.
 inline detail::CheckpointWait checkpointIfCancelled()
 {
     return detail::CheckpointWait(detail::CheckpointWait::Kind::OnlyIfCancelled);
 }
 
 /// co_await cancelShieldedCheckpoint(): lets others run and never throws. Cancel point: no.
-/// Thread: the task's. Suspends: always.
+/// Thread: the task's. Suspends: always. Resumes: on its own thread, from its loop. Cost: one turn of the loop.
 inline detail::CheckpointWait cancelShieldedCheckpoint()
 {
     return detail::CheckpointWait(detail::CheckpointWait::Kind::Shielded);
@@ -457,14 +462,16 @@ detail::SleepValueWait<std::decay_t<V>> sleep(std::chrono::duration<Rep, Period>
 }
 
 /// co_await sleepUntil(t): until an instant of the monotonic clock; one in the past is a checkpoint.
-/// Thread: the task's. Resumes: on its own thread, from its loop. Cancel point: yes. Units: std::chrono::steady_clock.
+/// Thread: the task's. Suspends: always. Resumes: on its own thread, from its loop. Cancel point: yes.
+/// Units: std::chrono::steady_clock. Cost: as sleep().
 inline detail::SleepUntilWait sleepUntil(std::chrono::steady_clock::time_point until)
 {
     return detail::SleepUntilWait(until);
 }
 
 /// co_await sleepForever(): until cancelled.
-/// Thread: the task's. Cancel point: yes; there is no other end.
+/// Thread: the task's. Suspends: always. Cancel point: yes; there is no other end. Resumes: on its own thread, from its loop.
+/// Cost: no allocation and no timer.
 inline detail::SleepUntilWait sleepForever()
 {
     return detail::SleepUntilWait(detail::TimePoint::max());
@@ -473,7 +480,7 @@ inline detail::SleepUntilWait sleepForever()
 /// co_await currentCancelScope(): the innermost scope around, null outside any. Suspends: never.
 ///
 /// Lifetime: the pointer is good while that scope's region lasts. Inside a group it is the group's scope.
-/// Thread: the task's.
+/// Thread: the task's. Cost: one look at the task; nothing is allocated.
 inline detail::CurrentScopeQuery currentCancelScope()
 {
     return detail::CurrentScopeQuery();
@@ -482,14 +489,14 @@ inline detail::CurrentScopeQuery currentCancelScope()
 /// co_await currentEffectiveDeadline(): the earliest deadline that can end a wait here: of the scopes around, up to a shield.
 ///
 /// time_point::max(): none; time_point::min(): a wait would throw now. Suspends: never.
-/// Thread: the task's.
+/// Thread: the task's. Units: std::chrono::steady_clock. Cost: O(scopes around); nothing is allocated.
 inline detail::ScopeQuery<std::chrono::steady_clock::time_point, detail::effectiveDeadlineOf> currentEffectiveDeadline()
 {
     return {};
 }
 
 /// co_await isCancelPending(): whether a wait here would throw Cancelled, shields considered. Suspends: never.
-/// Thread: the task's.
+/// Thread: the task's. Cost: O(scopes around); nothing is allocated.
 inline detail::ScopeQuery<bool, detail::isCancelPendingIn> isCancelPending()
 {
     return {};
@@ -498,7 +505,7 @@ inline detail::ScopeQuery<bool, detail::isCancelPendingIn> isCancelPending()
 /// co_await currentCancelledScope(): the innermost cancelled scope that makes waits here throw; null when there is none.
 ///
 /// Suspends: never. Lifetime: as currentCancelScope(). Null also for a scope that has no CancelScope, such as that of start().
-/// Thread: the task's.
+/// Thread: the task's. Cost: O(scopes around); nothing is allocated.
 inline detail::ScopeQuery<CancelScope *, detail::innermostCancelledOf> currentCancelledScope()
 {
     return {};

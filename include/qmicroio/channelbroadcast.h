@@ -241,7 +241,7 @@ private:
 
 /// The sending end of a broadcast channel. Copies are handles to the same; the last one to go closes it and logs a warning.
 ///
-/// Thread: any, beside any other. Lifetime: a moved-from sender throws LogicError.
+/// Thread: any, beside any other. Fails: LogicError, every method, of an end that was moved from.
 template<class T>
 class BroadcastSender
 {
@@ -291,6 +291,8 @@ private:
 /// A subscriber of a broadcast channel. Destroying it ends the subscription; a receive that waits gets EndOfStream then.
 ///
 /// Thread: until it is bound, one at a time; then the thread of its loop. close(), isClosed(), stats(): any. Lifetime: move-only.
+/// Fails: LogicError, every method, of an end that was moved from. Cost: as a ChannelReceiver, and a copy of each
+/// item out of the one that all subscribers share.
 template<class T>
 class BroadcastReceiver
 {
@@ -360,7 +362,8 @@ private:
 
 /// Makes a channel whose items go to everyone who has subscribed.
 ///
-/// Thread: any. Fails: std::invalid_argument for a backlog below 1 and for an unknown LateSend.
+/// Thread: any. Fails: std::invalid_argument for a backlog below 1 and for an unknown LateSend. Cost: two allocations,
+/// and two for each subscriber.
 template<class T>
 BroadcastSender<T> createBroadcast(BroadcastOptions options = {})
 {

@@ -59,9 +59,12 @@ Task<> deliverToSlot(ClosingReceiver<T> receiver, Context *context, Slot slot, s
 /// `pause` passes at least. With createLatest() and a pause of one frame, a display shows the newest value and is drawn no
 /// more often than it can be seen.
 ///
-/// Thread:   that of `context`; LogicError from others.
+/// Thread:   that of `context`.
 /// Lifetime: the receiver is closed when the context is destroyed: senders then get BrokenResourceError.
-/// Fails:    std::invalid_argument for a null context or a negative pause. What the slot throws, and the failure of the channel,
+/// Suspends: never. Units: the pause is any duration.
+/// Cost:     a task with its group, made once; a turn of the loop for each item, and a timer for a pause.
+/// Fails:    std::invalid_argument for a null context or a negative pause; LogicError in another thread than the context's or one
+///           without an event loop; NotRunningError when that has ended. What the slot throws, and the failure of the channel,
 ///           is logged (qmicroio.task) and ends it.
 template<class T, class Context, class Slot, class Rep = int, class Period = std::milli>
 void connectChannel(ChannelReceiver<T> receiver, Context *context, Slot slot,

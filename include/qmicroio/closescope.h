@@ -61,6 +61,7 @@ private:
 /// It interrupts nobody: it is state that a check made much later still sees.
 /// Thread:   every method: any, beside any other. Lifetime: must outlive the threads that wait in it; coroutines that wait in
 ///           untilClosed() while it is destroyed get BrokenResourceError.
+/// Cost:     one short lock a call; close() also tells each waiter once, a task by one posted event.
 /// Signals:  closedChanged() once, from the closing thread, with no lock held; a slot may call any method.
 class QMICROIO_EXPORT CloseScope : public QObject
 {
@@ -107,8 +108,9 @@ private:
 
 /// co_await untilClosed(scope): goes on once it is closed; at once when it is closed already.
 ///
-/// Resumes: on the task's own thread, from its loop. Cancel point: yes. Fails: BrokenResourceError when the CloseScope is destroyed.
-/// Thread: the task's.
+/// Suspends: unless it is closed. Resumes: on the task's own thread, from its loop. Cancel point: yes.
+/// Fails: BrokenResourceError when the CloseScope is destroyed. Lifetime: the scope must be there when the wait begins.
+/// Thread: the task's. Cost: one allocation when it has to wait, and one posted event.
 inline detail::UntilClosed untilClosed(const CloseScope &scope)
 {
     return detail::UntilClosed(scope);

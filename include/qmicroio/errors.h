@@ -172,7 +172,7 @@ public:
     std::chrono::steady_clock::time_point when() const { return m_when; }
     /// The scopes between the cancelled one and the wait, outermost first: "a region with a deadline > a group".
     ///
-    /// Empty when unknown. Thread: any. Cost: the text is made by this call, not by the throw.
+    /// Empty when unknown. Thread: any. Cost: the text is allocated by this call, not by the throw.
     QString path() const;
     /// All of the above in one line, for logs. Thread: any.
     QString describe() const;

@@ -529,7 +529,7 @@ public:
     /// up to 2 ms while calls keep coming. Thread: any. Units: microseconds. Fails: std::invalid_argument when negative.
     void setBusyPoll(std::chrono::microseconds duration);
 
-    /// The root group: its children keep the service alive, stop() cancels them. Thread: the loop's (LogicError elsewhere).
+    /// The root group: its children keep the service alive, stop() cancels them. Thread: the loop's. Fails: LogicError elsewhere.
     TaskGroup &taskGroup();
     /// An object that lives on the loop's thread: a receiver for connect() and timers.
     ///

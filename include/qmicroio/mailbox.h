@@ -558,7 +558,8 @@ struct MailboxEnd
 /// the time that nobody can any more are reported by a warning.
 /// Thread:   any, beside any other; one get at a time, on any loop. Unlike a channel's receiver it is bound to no loop, so that
 ///           an actor can be started again on another one.
-/// Lifetime: a moved-from handle throws LogicError. A get keeps its mailbox alive.
+/// Lifetime: a get keeps its mailbox alive. Fails: LogicError, every method, of a handle that was moved from, and of get(),
+///           next() and drainNowait() inside a gate of the same mailbox.
 template<class T>
 class MailboxHandle
 {
@@ -625,6 +626,7 @@ private:
 
 /// Messages in the order of their arrival. See MailboxHandle for its methods.
 ///
+/// Cost: two allocations to make it; then as the methods say.
 /// Source: the mailbox of microio.
 template<class T>
 class Mailbox : public MailboxHandle<T>
@@ -647,6 +649,7 @@ public:
 /// threads at once. gate(item) sees each item once, in the order of arrival, on the thread that takes, one at a time; an item for
 /// which it answers false, or throws, is consumed: received, but delivered to nobody. What it throws comes out of the get or drain.
 /// A gate must not take from its own mailbox (LogicError); a drain from another thread waits while it runs.
+/// Cost: O(log queued) for what comes in and goes out; the key is asked once for each item.
 /// Source: the priority mailbox of microio.
 template<class T, class Key, class Gate = AcceptAll>
 class PriorityMailbox : public MailboxHandle<T>
@@ -695,6 +698,7 @@ private:
 ///
 /// Thread:   it lives on the thread that made it, which needs an event loop.
 /// Lifetime: it keeps the mailbox's state, not the mailbox: that closes with its last handle.
+/// Cost:     nothing for an item that arrives; one posted event a turn for those that do not.
 /// Signals:  deadLettersChanged(), from its own thread's loop, never inside a submit.
 class QMICROIO_EXPORT MailboxWatcher : public QObject
 {

@@ -256,7 +256,7 @@ private:
 
 /// co_await offload(fn): runs blocking code on the global thread pool, through QtConcurrent; gives its result or exception.
 ///
-/// Thread: the task's; fn runs on a pool thread. Resumes: on the task's own thread, from its loop.
+/// Thread: the task's; fn runs on a pool thread. Suspends: until fn has run. Resumes: on the task's own thread, from its loop.
 /// Cancel point: yes. Before a worker took it up, fn never runs and Cancelled is thrown at once. Once it runs, `onCancel`
 /// decides: by default the wait lasts until it has ended, its result is delivered, and the next wait throws. An
 /// abandoned fn must own all that it uses. Either way fn can ask with checkOffloadCancelled() and end early.
@@ -283,10 +283,11 @@ detail::OffloadWait<F> offload(QThreadPool *pool, F fn, OnCancel onCancel = OnCa
 /// For the function inside offload(): throws the Cancelled of the task that waits for it, once that task is cancelled.
 ///
 /// Thread: the worker's. Also throws after the function was abandoned. Let it leave the function: it ends the wait as
-/// Cancelled. Fails: LogicError in a thread that runs no function of offload(). Cost: one load.
+/// Cancelled. Fails: LogicError in a thread that runs no function of offload(). Cost: one atomic load.
 QMICROIO_EXPORT void checkOffloadCancelled();
 
-/// The same as a question. Thread: the worker's. Fails: LogicError in a thread that runs no function of offload().
+/// The same as a question. Cost: one atomic load. Thread: the worker's. Fails: LogicError in a thread that runs no function of
+/// offload().
 QMICROIO_EXPORT bool isOffloadCancelled();
 
 } // namespace QMicroIO

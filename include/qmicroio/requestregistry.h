@@ -394,7 +394,8 @@ struct RequestGuard
 ///
 /// It refers to this registration, not to its key: an answer that comes after a time-out never reaches a later request with the
 /// same key. When the last copy goes unanswered, the waiter gets BrokenResourceError at once.
-/// Thread: any, beside any other. Lifetime: copyable; outlives the registry.
+/// Thread: any, beside any other. Lifetime: copyable; outlives the registry. Fails: LogicError, every method, of a handle that was
+/// moved from. Cost: one short lock a call; an answer wakes a thread or posts one event.
 template<class Key, class Value>
 class ReplyHandle
 {
@@ -429,16 +430,16 @@ public:
     }
     /// Waits for the answer and takes it.
     ///
-    /// Thread: any but a service's own loop thread (LogicError: use co_await reply()). Blocks: until the answer or the deadline.
+    /// Thread: any but a service's own loop thread, which uses co_await reply(). Blocks: until the answer or the deadline.
     /// Fails: the error of fail(); TimeoutError naming the key, the request is then gone; BrokenResourceError when nobody is left
-    ///        to answer; LogicError when the answer was taken before; BusyResourceError while somebody else waits; DeadlockError when
-    ///        the thread of answeredHere() waits for the caller's.
+    ///        to answer; LogicError on a loop thread, and when the answer was taken before; BusyResourceError while somebody else
+    ///        waits; DeadlockError when the thread of answeredHere() waits for the caller's.
     Value wait(QDeadlineTimer deadline = QDeadlineTimer::Forever)
     {
         detail::requireMayBlock("ReplyHandle::wait()", "co_await reply()");
         return token().entry->wait(deadline);
     }
-    /// co_await reply(): the same for coroutines. Cancel point: yes, it removes the request.
+    /// co_await reply(): the same for coroutines. Suspends: until the answer. Cancel point: yes, it removes the request.
     Task<Value> reply() { return replyTo(token().entry); }
     /// Removes the request; one who waits gets ClosedResourceError. Repeat: harmless.
     void forget() { token().entry->fail(detail::forgottenError(detail::keyText(token().entry->key))); }
@@ -552,10 +553,11 @@ public:
 
     /// Registers, calls send(handle) and waits for the answer.
     ///
-    /// Thread: any but a service's own loop thread (LogicError: use requestAsync()). Blocks: until the answer or the deadline.
+    /// Thread: any but a service's own loop thread. Blocks: until the answer or the deadline.
     /// Lifetime: send may answer at once, keep copies of the handle, or pass on the key only.
-    /// Fails: as registerRequest() and ReplyHandle::wait(); what send throws, the request is then gone; BrokenResourceError
-    ///        when send kept copies of the handle and all of them are gone unanswered.
+    /// Fails: LogicError on a service's own loop thread, which uses requestAsync(); as registerRequest() and as
+    ///        ReplyHandle::wait(); what send throws, the request is then gone; BrokenResourceError when send kept copies of the
+    ///        handle and all of them are gone unanswered.
     template<class Send>
     Value request(Key key, Send send, QDeadlineTimer deadline = QDeadlineTimer::Forever)
     {
@@ -570,7 +572,9 @@ public:
     }
     /// co_await requestAsync(key, send): the same for coroutines; send may be a coroutine too.
     ///
-    /// Thread: a task's. Starts: at the co_await. Cancel point: yes, it removes the request. Fails: as request(), without TimeoutError.
+    /// Thread: a task's. Starts: at the co_await. Suspends: where send waits, and until the answer. Cancel point: yes, it removes
+    /// the request.
+    /// Fails: as request(), without TimeoutError.
     template<class Send>
     Task<Value> requestAsync(Key key, Send send)
     {

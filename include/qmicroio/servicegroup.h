@@ -18,6 +18,7 @@ namespace QMicroIO {
 /// Services in the order in which they depend on each other.
 ///
 /// Services may also be given as factories: those are supervised, and restarted as supervise() says.
+/// Cost: O(services) a call; a thread of its own only for services given as factories.
 /// Thread: one at a time. Lifetime: owns those made by factories only; others must outlive it. Null pointers are skipped. Copies
 /// share the supervisor.
 class QMICROIO_EXPORT ServiceGroup
@@ -51,7 +52,7 @@ public:
     ServiceGroup &stop(const QString &reason = QStringLiteral("stop"));
     /// Joins all, the last one first; false: one did not end in time, which is logged. Blocks: until then, one deadline for all.
     bool joinOrLog(QDeadlineTimer deadline = QDeadlineTimer::Forever);
-    /// stop(), then joinOrLog(): every service is told before any is waited for.
+    /// stop(), then joinOrLog(): every service is told before any is waited for. Blocks: as joinOrLog().
     bool stopJoin(QDeadlineTimer deadline = QDeadlineTimer::Forever);
     /// Thread: one at a time.
     const QList<ServiceThread *> &services() const { return m_services; }

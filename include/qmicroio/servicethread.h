@@ -30,6 +30,7 @@ class ThreadNode;
 /// Signals:  from the thread that changes the state (connections to objects of other threads queue by themselves), in the order
 ///           of the changes, with no lock held; a failure emits failed() before stopped(). Of two threads that change it at the
 ///           same time, one emits for both.
+/// Cost:     one thread of the system from start() on; a call that only looks takes one short lock.
 /// Source:   the service threads of the Python library microio.
 class QMICROIO_EXPORT ServiceThread : public QObject
 {
@@ -81,8 +82,9 @@ public:
     virtual bool stop(const QString &reason = QStringLiteral("stop"));
     /// Waits for the thread's end; false on timeout. At once true when it was never started.
     ///
-    /// Thread: any but the service's own (LogicError). Blocks: until then or the deadline. Fails: DeadlockError with the whole path
-    /// when the service waits for the caller's thread; while it blocks, the service's blocking calls to the caller's thread fail so.
+    /// Thread: any but the service's own. Blocks: until then or the deadline. Fails: LogicError on the service's own thread;
+    /// DeadlockError with the whole path when the service waits for the caller's thread; while it blocks, the service's blocking
+    /// calls to the caller's thread fail so.
     bool join(QDeadlineTimer deadline = QDeadlineTimer::Forever);
     /// The same; a timeout, or a service that waits for the caller, also logs one critical message that names what is still running
     /// and where it waits.

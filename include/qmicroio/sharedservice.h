@@ -18,6 +18,7 @@ namespace QMicroIO {
 ///     service->submit(work);
 ///
 /// Thread:   any. Lifetime: users may outlive this object.
+/// Cost:     a thread while it is used; use() takes one lock, under which the first one waits until the service is ready.
 /// Source:   AnyIO's blocking portal provider.
 class QMICROIO_EXPORT SharedService
 {

@@ -53,6 +53,7 @@ private:
 /// Thread: any with an event loop, one main task at a time. Suspends: never. Cancel: cancelling the future cancels the coroutine.
 /// Fails:  LogicError without a QCoreApplication or event loop, and while another main task of this thread runs. What leaves
 ///         `done` is logged as critical.
+/// Cost: a future, one root task and a posted event.
 /// Source: Trio's guest mode.
 template<class F, class Done>
 auto startMain(F body, Done done) -> QFuture<detail::SubmitResult<F>>
@@ -76,7 +77,7 @@ auto startMain(F body, Done done) -> QFuture<detail::SubmitResult<F>>
 }
 
 /// The same for those who watch the future only.
-/// Thread: as above. Fails: as above.
+/// Thread: as above. Fails, Cost: as above.
 template<class F>
 auto startMain(F body) -> QFuture<detail::SubmitResult<F>>
 {

@@ -14,6 +14,8 @@ namespace QMicroIO {
 /// Thread: any, with Qt set up. Lifetime: afterwards the two signals do again what they did before.
 /// Fails:  LogicError while there is another one, and where the system gives no such signal, as Windows does not; StartupError
 ///         when it refuses the thread.
+/// Cost:   a thread that sleeps; a print asks the whole program, as programStatus() does. While it lives, the busy time of tasks
+///         is measured.
 /// Blocks: the destructor until a print that is under way is done.
 class QMICROIO_EXPORT StatusPrinter
 {

@@ -84,6 +84,7 @@ struct SupervisedService
 /// Lifetime: destroying it stops and joins every service.
 /// Signals:  from the supervisor's thread, with no lock held.
 /// Fails:    the service fails with a BrokenResourceError, whose cause() is the last failure, when the budget of restarts is spent.
+/// Cost:     a thread with a loop; nothing while no service ends.
 /// Source:   the supervisors of Erlang/OTP.
 class QMICROIO_EXPORT Supervisor : public LoopServiceThread
 {

@@ -33,6 +33,7 @@ struct SystemSignalOptions
 /// Signals:  from the thread of this object, after what is bound was told.
 /// On Windows (written, not tried) Ctrl-C counts as SIGINT, Ctrl-Break as SIGBREAK, and the end of the console or of the session as
 /// SIGTERM, after which the system gives the program some seconds.
+/// Cost:     a thread that sleeps.
 /// Fails:    the constructor throws LogicError for a second object, StartupError when the system refuses the thread, and Error
 ///           when it refuses what it takes to catch a signal.
 class QMICROIO_EXPORT SystemSignals : public QObject

@@ -425,7 +425,10 @@ private:
 
 /// Lets a QCoro::Task await a Task: it then runs as a root task, outside any scope, on the current thread's loop.
 ///
-/// Thread: one with an event loop. Resumes: from that loop. Cancel point: no, a QCoro::Task has no scope.
+/// Thread: one with an event loop. Suspends: until the task has ended. Resumes: from that loop. Cancel point: no, a QCoro::Task
+/// has no scope. Fails: what the task throws; LogicError for a task that was moved from or awaited before, and without an event
+/// loop.
+/// Cost: one root task, and a posted event.
 template<class T>
 auto operator co_await(Task<T> &&task)
 {
@@ -436,7 +439,9 @@ auto operator co_await(Task<T> &&task)
 ///
 /// Thread:  any thread with an event loop (main thread: after the QCoreApplication was made). Blocks: until the task ends,
 ///          with the event loop running.
-/// Fails:   what the task throws; LogicError without an event loop or inside a task that runs; ClosedResourceError when the
+/// Cost:    one root task and a nested event loop.
+/// Fails:   what the task throws; LogicError without an event loop, inside a task that runs, and for a task that was moved from;
+///          NotRunningError when this thread's loop has ended; ClosedResourceError when the
 ///          event loop was told to quit and the task, cancelled for that, ended by it.
 template<class T>
 T run(Task<T> task)

@@ -568,9 +568,11 @@ public:
 
     /// co_await start<T>(fn, args...): starts fn(TaskStatus<T> &, args...) and goes on when it calls started(value).
     ///
-    /// Cancel point: yes. Cancelling the wait cancels the child and waits for its clean-up; the group lives on.
+    /// Thread: the loop's. Suspends: until the child is ready. Cancel point: yes. Cancelling the wait cancels the child and waits
+    /// for its clean-up; the group lives on.
     /// Fails: the child's own error, unwrapped, when it fails before started(); StartupError when it returns without;
-    ///        ClosedResourceError when the group was cancelled; NotRunningError once the group has ended. A failure
+    ///        ClosedResourceError when the group was cancelled; NotRunningError once the group has ended; LogicError from another
+    ///        thread. A failure
     ///        after started() belongs to the group.
     template<class T, class F, class... A>
     Task<T> start(F fn, A... args)
@@ -600,7 +602,8 @@ public:
     CancelScope &cancelScope();
     /// Children that have not ended. Thread: the loop's.
     qsizetype size() const;
-    /// co_await untilEmpty(): goes on once no child is left. Cancel point: yes.
+    /// co_await untilEmpty(): goes on once no child is left. Suspends: while there is one. Cancel point: yes. Resumes: from its
+    /// loop.
     /// Fails: LogicError in a child of this group, which would wait for itself, and on another loop.
     detail::EmptyWait untilEmpty() const;
 
@@ -642,7 +645,7 @@ private:
 
 /// How a child that was started with start() says that it is ready.
 ///
-/// Thread: the loop's. Lifetime: as long as the child.
+/// Thread: the loop's. Lifetime: as long as the child. Cost: one allocation with that of start().
 template<class T>
 class TaskStatus
 {
@@ -669,7 +672,8 @@ private:
     std::shared_ptr<detail::StartState<T>> m_state;
 };
 
-/// The same for a child that has no value to give: started(). Thread: the loop's. Lifetime: as long as the child.
+/// The same for a child that has no value to give: started(). Thread: the loop's. Lifetime: as long as the child. Cost: as above,
+/// one allocation.
 template<>
 class TaskStatus<void>
 {
@@ -697,6 +701,7 @@ private:
 /// One child of a group, from TaskGroup::spawn().
 ///
 /// Thread:   cancel(): any; everything else: the loop's. Lifetime: any; without a handle the child goes on all the same.
+/// Cost:     one block and one scope beside the child; nothing to ask it.
 /// Source:   the task handles of AnyIO and the join handles of Rust's Tokio.
 template<class T>
 class TaskHandle
@@ -717,7 +722,8 @@ public:
     bool isCancelled() const { return m_state->isCancelled(); }
     /// co_await result(): waits for the end of the child and gives its result, moved out.
     ///
-    /// Cancel point: yes; the child goes on then.
+    /// Suspends: until the child has ended. Resumes: on the task's own thread, from its loop. Cancel point: yes; the child goes
+    /// on then.
     /// Fails: the child's own error, which fails the group all the same: it comes out here when somebody waits as it happens,
     ///        and otherwise where the group is not cancelled by it; ClosedResourceError when the child was cancelled, which is
     ///        thrown as an error because Cancelled always means the waiting task itself; BusyResourceError while another task
@@ -742,6 +748,7 @@ private:
 ///           body ends with co_await group.untilEmpty().
 /// Fails: ExceptionGroup of everything that failed in the body and the children, also for one failure; a single Cancelled
 ///        when the cancellation came from outside.
+/// Cost:  one block for the group and one frame; a turn of the loop at its end.
 template<class F>
 auto withTaskGroup(F body) -> Task<detail::GroupResult<detail::TaskResult<std::invoke_result_t<F &, TaskGroup &>>>>
 {
@@ -971,7 +978,8 @@ private:
 ///   else. What it waited for goes on by itself and its result is ignored: it must not refer to the child or the owner.
 /// - a child whose own code destroys the group, or runs the event loop in which that happens, gets Cancelled at its next wait.
 ///
-/// Thread:   that of the owner, whose event loop runs the children; LogicError from others.
+/// Thread:   that of the owner, whose event loop runs the children. Fails: LogicError, every method, from others.
+/// Cost:     one connection to the owner; a child as in a TaskGroup.
 /// Lifetime: no child of its owner, so it can be a member or a local. It ends before the event loop of its thread does.
 /// Source:   the coroutine scopes that Android binds to a screen or a view model.
 class QMICROIO_EXPORT ObjectTaskGroup : public QObject

@@ -31,7 +31,7 @@ namespace QMicroIO {
 
 /// The version of the library that runs, as QMICROIO_VERSION; the headers a program was built with may be others.
 ///
-/// Thread: any.
+/// Thread: any. Cost: nothing but the call.
 [[nodiscard]] QMICROIO_EXPORT int libraryVersion() noexcept;
 
 } // namespace QMicroIO

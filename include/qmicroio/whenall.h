@@ -99,8 +99,8 @@ void startPart(TaskGroup &group, Parts &parts, std::size_t index, A &&awaitable,
 /// Lifetime: the arguments are kept until all have ended. Pass pointers for what cannot be copied or moved.
 /// Fails: as a task group does: the first failure cancels the rest, and when all have ended the failures are thrown as one
 /// ExceptionGroup, also a single one. A part that throws Cancelled by itself, as a cancelled QFuture does, cancels the rest
-/// and its Cancelled is thrown.
-/// Cost: one child of a group for each part.
+/// and its Cancelled is thrown; ClosedResourceError when a part cancelled the others by hand, so that a result is missing.
+/// Cost: one frame for the group, and for each part a child of it: one block and a frame.
 template<class... A>
 Task<typename detail::AllResult<A...>::Type> whenAll(A... awaitables)
 {
@@ -162,7 +162,7 @@ Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::NotVoid<T>>
 /// Thread: the task's. Suspends: always, at least for one turn. Cancel point: yes, but a result that is there is delivered.
 /// Lifetime: the arguments are kept until all have ended. Pass pointers for what cannot be copied or moved.
 /// Fails: as whenAll(): ExceptionGroup when the first to end failed, or when one of the rest failed while it ended; a
-/// Cancelled that the first threw by itself. Cost: one child of a group for each part.
+/// Cancelled that the first threw by itself. Cost: as whenAll().
 template<class... A>
 Task<WhenAnyResult<detail::NotVoid<detail::Awaited<A>>...>> whenAny(A... awaitables)
 {

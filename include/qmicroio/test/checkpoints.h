@@ -69,7 +69,8 @@ Task<typename QMicroIO::detail::BodyOf<F>::Result> runAndRequire(F body, Require
 /// is not enough.
 ///
 /// Gives the body's result. An error of the body passes, unchecked. What tasks that it starts do does not count.
-/// Thread: a task's. Fails: CheckFailed, which names what is missing.
+/// Thread: a task's. Suspends, Cancel point: where the body waits. Fails: CheckFailed, which names what is missing.
+/// Cost: a frame; two numbers of the task are counted anyway.
 template<class F>
 auto assertCheckpoints(F body, std::source_location place = std::source_location::current())
 {
@@ -78,7 +79,7 @@ auto assertCheckpoints(F body, std::source_location place = std::source_location
 
 /// Runs `body`, a coroutine, and requires that it neither let others run nor asked whether it is cancelled. Else as
 /// assertCheckpoints().
-/// Thread: a task's.
+/// Thread: a task's. Fails: CheckFailed, which names what it did. Cost: as assertCheckpoints().
 template<class F>
 auto assertNoCheckpoints(F body, std::source_location place = std::source_location::current())
 {

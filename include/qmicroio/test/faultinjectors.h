@@ -30,7 +30,7 @@ public:
 /// A service that dies, or hangs, at a chosen point of its life; in the place of a real one, for those who depend on
 /// it.
 ///
-/// Thread: as LoopServiceThread.
+/// Thread: as LoopServiceThread. Cost: one thread.
 class QMICROIO_TEST_EXPORT FaultyService : public LoopServiceThread
 {
     Q_OBJECT
@@ -51,8 +51,8 @@ public:
                            std::chrono::nanoseconds delay = {}, std::exception_ptr error = nullptr);
     ~FaultyService() override;
 
-    /// Kills it wherever it is, as a failing child of its group does. Thread: any, from readiness on. Fails:
-    /// NotRunningError.
+    /// Kills it wherever it is, as a failing child of its group does. Thread: any, from readiness on.
+    /// Fails: NotRunningError.
     void dieNow();
     /// Ends what NeverStops does. Thread: any. Repeat: harmless.
     void letGo();
@@ -69,7 +69,7 @@ private:
 
 /// The sending end of a channel that takes `items` items and then fails the channel with an error.
 ///
-/// Thread: any, also several: the count is shared by copies.
+/// Thread: any, also several: the count is shared by copies. Cost: one allocation, and one atomic count an item.
 template<class T>
 class FailingSender
 {
@@ -113,6 +113,7 @@ private:
 ///
 /// For a virtual clock the service's thread counts as blocked meanwhile: deadlines of those who wait for it pass.
 /// Thread: any but the service's. Blocks: the constructor, until the loop stands still. Fails: NotRunningError.
+/// Cost: the service's thread sleeps meanwhile; nothing is polled.
 class QMICROIO_TEST_EXPORT StalledLoop
 {
 public:

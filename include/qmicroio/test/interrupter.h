@@ -85,6 +85,7 @@ Task<bool> runUntilStep(Make &make, int step, bool &reached)
 /// Thread: a task's. Suspends: as the operation. Cancel point: as the operation.
 /// Fails: CheckFailed when a run leaves something behind, when the operation goes on for more than `mostSteps`; what
 /// the operation throws in a run that nobody cancelled, what check() throws.
+/// Cost: one run for each suspension, so O(n * n) steps, and a look at all tasks after each.
 template<class Make, class Check>
     requires std::is_invocable_v<Check &, Interruption>
 Task<int> interruptAtEachStep(Make make, Check check, int mostSteps = 1000,

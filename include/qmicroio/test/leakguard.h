@@ -24,7 +24,8 @@ class StepAccounts;
 /// offset are named. runTest() uses one around each test.
 ///
 /// Thread:   the one that runs the test. Lifetime: at most one counts at a time; an inner one takes over until it goes.
-/// Cost:     some microseconds for each frame, service and request while it lives.
+/// Blocks:   its methods and its constructor as taskTree(), for loops that do not answer.
+/// Cost:     a lock and some microseconds for each frame, service and request while it lives.
 class QMICROIO_TEST_EXPORT LeakGuard
 {
 public:

@@ -136,7 +136,10 @@ private:
 /// would return from the coroutine; QFETCH() works.
 ///
 /// Thread: the one on which QTest runs the function. Blocks: until the body has ended, with the event loop running.
-/// Fails: never by an exception; like QVERIFY() it reports to QTest. Return from the slot afterwards.
+/// Cost: the threads of a virtual clock and a watchdog, and a look at all tasks at the end.
+/// Fails: LogicError inside another runTest() and in a thread without an event loop, NotRunningError when that has
+/// ended. What fails in the body is no exception here: it is reported to QTest, as QVERIFY() does. Return from the
+/// slot afterwards.
 template<class F>
 void runTest(F body, const TestOptions &options = {}, std::source_location place = std::source_location::current())
 {

@@ -31,6 +31,7 @@ namespace QMicroIO::Test {
 /// up to a whole millisecond, and counts by this clock from there.
 ///
 /// Thread:   any, except where a method says otherwise. Lifetime: the destructor uninstalls.
+/// Cost:     a thread that looks while it is installed; a system call for each thread before a jump.
 /// Source:   the clocks of Trio's testing module and of tokio's paused runtime.
 class QMICROIO_TEST_EXPORT VirtualClock
 {
@@ -90,7 +91,8 @@ public:
     /// A timer of zero milliseconds stays with Qt: it times out at each turn of the event loop.
     /// Thread: the timer's. Lifetime: until the timer is destroyed or the clock is uninstalled; a timer that runs then
     /// goes on with Qt's.
-    /// Fails: LogicError when the clock is not installed, in another thread, or in one without an event loop.
+    /// Fails: std::invalid_argument for null; LogicError when the clock is not installed, in another thread, or in one
+    /// without an event loop; NotRunningError when that has ended.
     void control(QTimer *timer);
     /// All QTimers that `owner` has as children, now, at any depth. As control().
     void controlTimersOf(QObject *owner);
@@ -110,7 +112,7 @@ private:
 
 /// The clock's own instant, for code under test that computes absolute deadlines. The system's when no clock is
 /// installed.
-/// Thread: any.
+/// Thread: any. Cost: an atomic load and a look at the clock; no allocation.
 QMICROIO_TEST_EXPORT std::chrono::steady_clock::time_point now();
 
 } // namespace QMicroIO::Test

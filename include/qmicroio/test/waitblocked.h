@@ -58,6 +58,7 @@ private:
 ///
 /// Thread: a task's. Suspends: always. Cancel point: yes. Resumes: on the task's own thread, from its loop.
 /// Units: real time, whatever the clock says. Fails: std::invalid_argument for a negative cushion or NaN.
+/// Cost: a thread that looks, and a system call for each thread at each look.
 template<class Rep = qint64, class Period = std::milli>
 detail::BlockedWait waitAllTasksBlocked(std::chrono::duration<Rep, Period> cushion = {})
 {
