@@ -6,6 +6,7 @@
 #include <QtTest/QTest>
 
 #include <QtCore/QByteArrayList>
+#include <QtCore/QMetaMethod>
 #include <QtCore/QPromise>
 #include <QtCore/QTimer>
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 using namespace QMicroIO;
 using namespace std::chrono_literals;
@@ -461,6 +463,75 @@ private Q_SLOTS:
         QCOMPARE(got, 8);
         channel.sender.close();
         channel.receiver.close();
+    }
+
+    // B514
+    void aSignalThatComesBeforeThePartsBeginIsSeen_data()
+    {
+        QTest::addColumn<bool>("fromElsewhere");
+        QTest::addColumn<bool>("senderDies");
+        QTest::newRow("here") << false << false;
+        QTest::newRow("here, and the sender dies after it") << false << true;
+        QTest::newRow("another thread") << true << false;
+        QTest::newRow("another thread, and the sender dies after it") << true << true;
+    }
+    void aSignalThatComesBeforeThePartsBeginIsSeen()
+    {
+        QFETCH(const bool, fromElsewhere);
+        QFETCH(const bool, senderDies);
+        auto timer = std::make_unique<QObject>();
+        const auto act = [&] {
+            timer->setObjectName(QStringLiteral("new"));
+            if (senderDies)
+                timer.reset();
+        };
+        // A task that was ready before the parts were.
+        auto emitter = [&]() -> Task<> {
+            if (fromElsewhere)
+                std::thread(act).join();
+            else
+                act();
+            co_return;
+        };
+        QString name;
+        auto body = [&](TaskGroup &group) -> Task<> {
+            group.startSoon(emitter);
+            const auto result = co_await whenAny(nextSignal(timer.get(), &QObject::objectNameChanged), later(1, 100));
+            if (result.index == 0)
+                name = std::get<0>(result.value);
+        };
+        auto host = [&]() -> Task<> { co_await withTaskGroup(body); };
+        run(host());
+        QCOMPARE(name, QStringLiteral("new"));
+    }
+
+    // B514
+    void aSignalOfALoserIsLetGo()
+    {
+        struct Sender : QObject
+        {
+            bool isHeard() const { return isSignalConnected(QMetaMethod::fromSignal(&QObject::objectNameChanged)); }
+        } sender;
+        QList<bool> heard;
+        auto host = [&]() -> Task<> {
+            auto unused = whenAny(nextSignal(&sender, &QObject::objectNameChanged), number(2));
+            heard += sender.isHeard();
+            auto watcher = [&]() -> Task<int> {
+                heard += sender.isHeard();
+                co_return 1;
+            };
+            co_await whenAny(nextSignal(&sender, &QObject::objectNameChanged), watcher());
+            heard += sender.isHeard();
+            CancelScope scope;
+            scope.cancel();
+            const auto cancelled = [&]() -> Task<> {
+                co_await whenAny(nextSignal(&sender, &QObject::objectNameChanged), sleepForever());
+            };
+            co_await scope.run(cancelled);
+            heard += sender.isHeard();
+        };
+        run(host());
+        QCOMPARE(heard, (QList<bool>{false, true, false, false}));
     }
 
     void aServiceThatStopsEndsItsCalls()

@@ -26,16 +26,27 @@ public:
         , m_signal(signal)
     {
     }
-    SignalAwaiter<Sender, Signal, Tuple> awaiter(TaskContext &task) const { return {task, m_sender, m_signal}; }
+    SignalAwaiter<Sender, Signal, Tuple> awaiter(TaskContext &task) const
+    {
+        return {task, m_sender, m_signal, m_early};
+    }
+    // Where the wait itself begins later: emissions count from now on.
+    void listen(Loop &loop)
+    {
+        if (m_sender)
+            m_early = std::make_shared<SignalListening<Sender, Signal, Tuple>>(loop, m_sender.data(), m_signal);
+    }
 
 private:
     QPointer<Sender> m_sender;
     Signal m_signal;
+    std::shared_ptr<SignalListening<Sender, Signal, Tuple>> m_early;
 };
 
 } // namespace detail
 
-/// co_await nextSignal(sender, &Sender::signal): the next emission after the co_await began.
+/// co_await nextSignal(sender, &Sender::signal): the next emission after the co_await began; as an argument of whenAll()
+/// or whenAny(), after the co_await of that began.
 ///
 /// Gives nothing, the argument, or a tuple of the arguments, decayed. The sender may live in any thread. qOverload picks
 /// one of several signals of a name; Qt's mark on private signals is no argument.

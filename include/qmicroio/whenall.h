@@ -51,8 +51,10 @@ public:
     Parts(const char *call, const TaskContext &host)
         : m_call(call)
         , m_frame(host.leaf())
+        , m_loop(host.loop())
     {
     }
+    Loop &loop() const { return m_loop; }
     FrameInfo *frame() const { return m_frame; }
     TaskName name(std::size_t index) const;
     void caught(TaskContext &task, TaskGroup &group, std::exception_ptr error);
@@ -61,6 +63,7 @@ public:
 private:
     const char *m_call;
     FrameInfo *m_frame;
+    Loop &m_loop;
     std::exception_ptr m_cancelled;
 };
 
@@ -86,6 +89,9 @@ Task<> runPart(TaskGroup group, Parts &parts, A awaitable, Give give)
 template<class A, class Give>
 void startPart(TaskGroup &group, Parts &parts, std::size_t index, A &&awaitable, Give give)
 {
+    // A part begins with the loop's next turn; what comes once and before that would be lost.
+    if constexpr (requires { awaitable.listen(parts.loop()); })
+        awaitable.listen(parts.loop());
     group.startSoon(parts.name(index), &runPart<A, Give>, group, std::ref(parts), std::forward<A>(awaitable), give);
 }
 
@@ -158,7 +164,8 @@ Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::NotVoid<T>>
 /// co_await whenAny(awaitables...): runs them side by side; the first to end decides, and the rest are cancelled and waited for.
 ///
 /// Takes what whenAll() takes. What a later part gives is dropped, so a result that must not be lost needs its own wait.
-/// Order: the parts begin with the loop's next turn. A signal that comes before it is not seen by a nextSignal() among them.
+/// Order: the parts begin with the loop's next turn, but a nextSignal() that is itself an argument listens at once. One
+/// inside a Task that is an argument does not see a signal that comes before that turn.
 /// Thread: the task's. Suspends: always, at least for one turn. Cancel point: yes, but a result that is there is delivered.
 /// Lifetime: the arguments are kept until all have ended. Pass pointers for what cannot be copied or moved.
 /// Fails: as whenAll(): ExceptionGroup when the first to end failed, or when one of the rest failed while it ended; a

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace QMicroIO::detail {
 
@@ -80,9 +81,8 @@ public:
         ~Listener() = default;
     };
 
-    SignalState(std::shared_ptr<Seam> seam, Listener *listener)
+    explicit SignalState(std::shared_ptr<Seam> seam)
         : m_seam(std::move(seam))
-        , m_listener(listener)
     {
     }
     void fire(std::optional<Tuple> arguments) // empty: the sender died
@@ -99,7 +99,9 @@ public:
         else
             m_seam->post([self = this->shared_from_this()](Fate) { self->tell(); }, Seam::From::Inside);
     }
-    void forgetListener() { m_listener = nullptr; } // loop thread
+    // Loop thread, both. One that is over tells nobody any more.
+    void setListener(Listener *listener) { m_listener = listener; }
+    bool isOver() const { return m_isOver; }
     std::optional<Tuple> take()
     {
         const std::lock_guard lock(m_mutex);
@@ -109,11 +111,13 @@ public:
 private:
     void tell()
     {
+        m_isOver = true;
         if (Listener *listener = std::exchange(m_listener, nullptr))
             listener->signalled();
     }
     std::shared_ptr<Seam> m_seam;
-    Listener *m_listener;
+    Listener *m_listener = nullptr;
+    bool m_isOver = false;
     std::mutex m_mutex;
     bool m_fired = false;
     std::optional<Tuple> m_arguments;
@@ -128,11 +132,65 @@ struct SignalSlot<std::tuple<Args...>>
     void operator()(const Args &...args) const { state->fire(std::tuple<Args...>(args...)); }
 };
 
+class OwnConnection
+{
+public:
+    explicit OwnConnection(QMetaObject::Connection connection)
+        : m_connection(std::move(connection))
+    {
+    }
+    ~OwnConnection() { end(); }
+    OwnConnection(const OwnConnection &) = delete;
+    OwnConnection &operator=(const OwnConnection &) = delete;
+    void end() noexcept { QObject::disconnect(m_connection); }
+
+private:
+    QMetaObject::Connection m_connection;
+};
+
+// Listens to a sender from when it is made. Made and destroyed on the loop's thread.
+template<class Sender, class Signal, class Tuple>
+class SignalListening
+{
+public:
+    using State = SignalState<Tuple>;
+
+    SignalListening(Loop &loop, Sender *sender, Signal signal)
+        : m_state(std::make_shared<State>(loop.seam()))
+        // Direct: the arguments are copied where the signal is emitted; only the wake-up crosses threads, by the seam.
+        , m_connection(
+              QObject::connect(sender, signal, loop.context(), SignalSlot<Tuple>{m_state}, Qt::DirectConnection))
+        , m_destroyed(QObject::connect(
+              sender, &QObject::destroyed, loop.context(), [state = m_state] { state->fire(std::nullopt); },
+              Qt::DirectConnection))
+    {
+    }
+    ~SignalListening() { m_state->setListener(nullptr); }
+    SignalListening(const SignalListening &) = delete;
+    SignalListening &operator=(const SignalListening &) = delete;
+
+    State &state() const { return *m_state; }
+    void end() noexcept
+    {
+        m_connection.end();
+        m_destroyed.end();
+        m_state->setListener(nullptr);
+    }
+
+private:
+    std::shared_ptr<State> m_state;
+    OwnConnection m_connection;
+    OwnConnection m_destroyed;
+};
+
 template<class Sender, class Signal, class Tuple>
 class SignalAwaiter : public Waiter, private SignalState<Tuple>::Listener
 {
 public:
-    SignalAwaiter(TaskContext &task, QPointer<Sender> sender, Signal signal)
+    using Listening = SignalListening<Sender, Signal, Tuple>;
+
+    // With what has listened since before the wait, or nothing.
+    SignalAwaiter(TaskContext &task, QPointer<Sender> sender, Signal signal, std::shared_ptr<Listening> early = {})
         : Waiter(task)
         , m_sender(std::move(sender))
         , m_signal(signal)
@@ -140,34 +198,35 @@ public:
                             ? QStringLiteral("a signal of %1 '%2'")
                                   .arg(QString::fromUtf8(m_sender->metaObject()->className()), m_sender->objectName())
                             : QStringLiteral("a signal of an object that is gone"))
+        , m_early(std::move(early))
     {
     }
-    ~SignalAwaiter() { letGo(); }
+    ~SignalAwaiter()
+    {
+        if (m_early)
+            m_early->end(); // what the wait was made of may live longer
+    }
 
     bool await_ready() const
     {
         throwIfCancelled();
+        if (m_early)
+            return m_early->state().isOver();
         if (!m_sender)
             throw BrokenResourceError(QStringLiteral("nextSignal(): the sender was destroyed before the wait began"));
         return false;
     }
     void await_suspend(std::coroutine_handle<> leaf)
     {
-        m_state = std::make_shared<SignalState<Tuple>>(task().loop().seam(),
-                                                       static_cast<typename SignalState<Tuple>::Listener *>(this));
-        QObject *context = task().loop().context();
-        // Direct: the arguments are copied where the signal is emitted; only the wake-up crosses threads, by the seam.
-        m_connection =
-            QObject::connect(m_sender.data(), m_signal, context, SignalSlot<Tuple>{m_state}, Qt::DirectConnection);
-        m_destroyed = QObject::connect(
-            m_sender.data(), &QObject::destroyed, context, [state = m_state] { state->fire(std::nullopt); },
-            Qt::DirectConnection);
+        if (!m_early)
+            m_own.emplace(task().loop(), m_sender.data(), m_signal);
+        listening().state().setListener(this);
         park(leaf);
     }
     typename SignalResult<Tuple>::Type await_resume()
     {
         throwIfAborted();
-        std::optional<Tuple> arguments = m_state->take();
+        std::optional<Tuple> arguments = listening().state().take();
         if (!arguments)
             throw BrokenResourceError(QStringLiteral("%1 never came: the sender was destroyed").arg(m_description));
         if constexpr (std::tuple_size_v<Tuple> == 1)
@@ -180,27 +239,21 @@ public:
 private:
     bool abort() noexcept override
     {
-        letGo();
+        listening().end();
         return true;
     }
     void signalled() override
     {
-        letGo();
+        listening().end();
         wake();
     }
-    void letGo() noexcept
-    {
-        QObject::disconnect(m_connection);
-        QObject::disconnect(m_destroyed);
-        if (m_state)
-            m_state->forgetListener();
-    }
+    Listening &listening() { return m_early ? *m_early : *m_own; }
+
     QPointer<Sender> m_sender;
     Signal m_signal;
     QString m_description;
-    std::shared_ptr<SignalState<Tuple>> m_state;
-    QMetaObject::Connection m_connection;
-    QMetaObject::Connection m_destroyed;
+    std::shared_ptr<Listening> m_early;
+    std::optional<Listening> m_own;
 };
 
 } // namespace QMicroIO::detail
