@@ -13,6 +13,7 @@
 #include <array>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 using namespace Bench;
@@ -168,6 +169,46 @@ private:
     QThreadPool m_pool;
 };
 
+// What nobody who gives a QFuture away can save the caller: it is made, started, read and freed, and nothing else is done. Its
+// result is put in between, outside the time that is taken.
+class FutureAloneProbe : public ThroughputProbe
+{
+public:
+    double run(quint64 count) override
+    {
+        constexpr quint64 Outstanding = 1000;
+        std::vector<std::optional<QFutureInterface<quint64>>> answering(Outstanding);
+        std::vector<QFuture<quint64>> futures(Outstanding);
+        quint64 sum = 0;
+        Clock::duration time{};
+        for (quint64 first = 1; first <= count; first += Outstanding) {
+            const quint64 size = std::min(Outstanding, count - first + 1);
+            const auto begin = Clock::now();
+            for (quint64 i = 0; i < size; ++i) {
+                QFutureInterface<quint64> made;
+                made.reportStarted();
+                futures[i] = made.future();
+                answering[i].emplace(std::move(made));
+            }
+            const auto made = Clock::now();
+            for (quint64 i = 0; i < size; ++i) {
+                answering[i]->reportResult(first + i);
+                answering[i]->reportFinished();
+                answering[i].reset();
+            }
+            const auto answered = Clock::now();
+            for (quint64 i = 0; i < size; ++i) {
+                sum += futures[i].result();
+                futures[i] = QFuture<quint64>();
+            }
+            time += (made - begin) + (Clock::now() - answered);
+        }
+        if (sum != count * (count + 1) / 2)
+            throw std::runtime_error("a result is wrong");
+        return std::chrono::duration<double>(time).count();
+    }
+};
+
 // ---------------------------------------------------------------------------------------------------------------------
 // A thread's whole life
 
@@ -318,7 +359,8 @@ int main(int argc, char **argv)
     }
     addGroup("submit",
              {side<SubmitProbe>("qmicroio", Rounds), side<ConcurrentRunProbe>("qtConcurrent", Rounds, 1),
-              side<ConcurrentRunProbe>("qtConcurrentAllCores", Rounds, QThread::idealThreadCount())});
+              side<ConcurrentRunProbe>("qtConcurrentAllCores", Rounds, QThread::idealThreadCount()),
+              side<FutureAloneProbe>("futureAlone", Rounds)});
     addGroup("life",
              {side<ServiceLifeProbe>("qmicroio", Rounds),
               side<ThreadLifeProbe>("qthread", Rounds, ThreadLifeProbe::Until::ThreadRuns),

@@ -91,6 +91,8 @@ ROWS = [
           "submit/qmicroio", "submit/qtConcurrent", "QtConcurrent::run, 1 thread", 1.5, checked=False),
     times("submit/qtConcurrentAllCores", "submit() and result", "rate",
           "submit/qmicroio", "submit/qtConcurrentAllCores", "QtConcurrent::run, all cores", 1.5),
+    times("submit/bound", "a QFuture made, read and freed, no thread", "rate",
+          "submit/futureAlone", "submit/qtConcurrentAllCores", "QtConcurrent::run, all cores", None, checked=False),
     times("actor/coroutine", "actor, a coroutine a message", "rate",
           "actor/coroutine", "actor/queuedSlot", "queued signal and slot", 5),
     times("actor/function", "actor, a function a message", "rate",
