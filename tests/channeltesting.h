@@ -3,6 +3,8 @@
 
 // What the tests of all channels use.
 
+#include "thrown.h"
+
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/channel.h>
 #include <qmicroio/loopservicethread.h>
@@ -56,18 +58,6 @@ private:
     int m_number;
     int *m_fuse;
 };
-
-template<class E, class F>
-bool throws(F &&call)
-{
-    try {
-        std::forward<F>(call)();
-    } catch (const E &) {
-        return true;
-    } catch (...) {
-    }
-    return false;
-}
 
 // Lets every other task of this loop go as far as it can.
 inline Task<> settle()

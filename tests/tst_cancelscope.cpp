@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/taskgroup.h>
@@ -45,19 +47,6 @@ static_assert(std::is_same_v<decltype(shielded(giveNothing)), Task<>>);
 static_assert(std::is_same_v<decltype(shielded(giveNumber)), Task<int>>);
 
 namespace {
-
-template<class E, class F>
-QString textOf(F &&call)
-{
-    try {
-        call();
-    } catch (const E &error) {
-        const QString text = QString::fromUtf8(error.what());
-        return text.isEmpty() ? QStringLiteral("(empty)") : text;
-    } catch (...) {
-    }
-    return {};
-}
 
 // In a later event of this thread: after the task that calls this has parked.
 template<class F>
@@ -466,7 +455,7 @@ private Q_SLOTS:
         QVERIFY(scope.isCancelledCaught());
         QVERIFY(seen);
         std::vector<std::exception_ptr> rest;
-        const QString text = textOf<ExceptionGroup>([&] { std::rethrow_exception(seen); });
+        const QString text = messageOf<ExceptionGroup>([&] { std::rethrow_exception(seen); });
         QVERIFY2(text.startsWith(QStringLiteral("2 tasks failed:\n  - plain")), qPrintable(text));
         try {
             std::rethrow_exception(seen);
@@ -594,7 +583,7 @@ private Q_SLOTS:
         QVERIFY(run(other.run(awaits)));
         QVERIFY(scope.isCancelledCaught());
         QCOMPARE(outside, &other);
-        QVERIFY(!textOf<LogicError>([&] { run(std::move(*region)); }).isEmpty());
+        QVERIFY(!messageOf<LogicError>([&] { run(std::move(*region)); }).isEmpty());
     }
 
     // B51
@@ -624,9 +613,9 @@ private Q_SLOTS:
         CancelScope scope;
         auto inside = [&]() -> Task<> {
             std::thread other([&] {
-                texts += textOf<LogicError>([&] { scope.setShielded(true); });
-                texts += textOf<LogicError>([&] { scope.setDeadline(Clock::now()); });
-                texts += textOf<LogicError>([&] { scope.setTimeout(1ms); });
+                texts += messageOf<LogicError>([&] { scope.setShielded(true); });
+                texts += messageOf<LogicError>([&] { scope.setDeadline(Clock::now()); });
+                texts += messageOf<LogicError>([&] { scope.setTimeout(1ms); });
             });
             other.join();
             co_await checkpoint();
@@ -646,7 +635,7 @@ private Q_SLOTS:
         std::optional<CancelScope> scope(std::in_place);
         Task<bool> region = scope->run(giveNothing);
         scope.reset();
-        const QString text = textOf<LogicError>([&] { run(std::move(region)); });
+        const QString text = messageOf<LogicError>([&] { run(std::move(region)); });
         QVERIFY2(text.contains(QStringLiteral("outlives run()")), qPrintable(text));
     }
 
@@ -967,7 +956,7 @@ private Q_SLOTS:
     void negativeTimesAndNaNAreRefusedAtTheCall()
     {
         const std::chrono::duration<double> nan(std::numeric_limits<double>::quiet_NaN());
-        const auto refusal = [](auto call) { return textOf<std::invalid_argument>(call); };
+        const auto refusal = [](auto call) { return messageOf<std::invalid_argument>(call); };
         CancelScope scope;
         const Names texts{
             refusal([&] { scope.setTimeout(-1ms); }),
@@ -1061,13 +1050,13 @@ private Q_SLOTS:
             co_return 1;
         };
         const auto begun = Clock::now();
-        const QString text = textOf<TimeoutError>([&] { run(failAfter(20ms, tooLong)); });
+        const QString text = messageOf<TimeoutError>([&] { run(failAfter(20ms, tooLong)); });
         QVERIFY(Clock::now() - begun >= 20ms);
         QVERIFY2(text.contains(QStringLiteral("20 ms")), qPrintable(text));
         QVERIFY(calledInside);
         QVERIFY(timedOutInside);
         auto forNothing = []() -> Task<> { co_await sleepForever(); };
-        QVERIFY(!textOf<TimeoutError>([&] { run(failAfter(1ms, forNothing)); }).isEmpty());
+        QVERIFY(!messageOf<TimeoutError>([&] { run(failAfter(1ms, forNothing)); }).isEmpty());
         bool called = true;
         auto fast = [&](CancelScope &scope) -> Task<int> {
             co_await checkpoint();
@@ -1086,8 +1075,8 @@ private Q_SLOTS:
             throw Error("of its own");
             co_return 1;
         };
-        QCOMPARE(textOf<Error>([&] { run(failAfter(1h, fail)); }), QStringLiteral("of its own"));
-        QCOMPARE(textOf<Error>([&] { run(moveOnAfter(1h, fail)); }), QStringLiteral("of its own"));
+        QCOMPARE(messageOf<Error>([&] { run(failAfter(1h, fail)); }), QStringLiteral("of its own"));
+        QCOMPARE(messageOf<Error>([&] { run(moveOnAfter(1h, fail)); }), QStringLiteral("of its own"));
     }
 
     // B62
@@ -1110,7 +1099,7 @@ private Q_SLOTS:
         };
         run(body());
         QVERIFY(after);
-        QCOMPARE(textOf<ClosedResourceError>([&] { run(failAfter(1h, withValue)); }), QStringLiteral("by hand"));
+        QCOMPARE(messageOf<ClosedResourceError>([&] { run(failAfter(1h, withValue)); }), QStringLiteral("by hand"));
         CancelScope scope;
         scope.setTimeout(1h);
         auto inside = [&]() -> Task<> { co_await byHand(scope); };
@@ -1596,7 +1585,7 @@ private Q_SLOTS:
             co_await checkpoint();
             co_return 1;
         };
-        QCOMPARE(textOf<ClosedResourceError>([&] { run(shielded(byHand)); }), QStringLiteral("no use"));
+        QCOMPARE(messageOf<ClosedResourceError>([&] { run(shielded(byHand)); }), QStringLiteral("no use"));
     }
 
     void takingAShieldDownInACancelledScopeEndsTheWait()
@@ -1708,7 +1697,7 @@ private Q_SLOTS:
             co_await sleep(1h);
         };
         auto inside = [&]() -> Task<> { co_await withTaskGroup(body); };
-        const QString text = textOf<TimeoutError>([&] { run(failAfter(1ms, inside)); });
+        const QString text = messageOf<TimeoutError>([&] { run(failAfter(1ms, inside)); });
         QVERIFY2(text.contains(QStringLiteral("1 ms")), qPrintable(text));
     }
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "channeltesting.h"
+
 #include <qmicroio/channel.h>
 #include <qmicroio/loopservicethread.h>
 
@@ -20,20 +22,6 @@ static_assert(std::is_nothrow_move_assignable_v<ChannelReceiver<std::unique_ptr<
 
 namespace {
 
-// No default constructor, move-only: what items may be like.
-class Parcel
-{
-public:
-    explicit Parcel(int number)
-        : m_number(std::make_unique<int>(number))
-    {
-    }
-    int number() const { return *m_number; }
-
-private:
-    std::unique_ptr<int> m_number;
-};
-
 template<class T>
 Task<std::vector<T>> receiveAll(ChannelReceiver<T> &receiver)
 {
@@ -51,18 +39,6 @@ Task<> expectEnd(ChannelReceiver<T> &receiver, int &ends)
     } catch (const EndOfStream &) {
         ++ends;
     }
-}
-
-template<class E, class F>
-bool throws(F &&call)
-{
-    try {
-        call();
-    } catch (const E &) {
-        return true;
-    } catch (...) {
-    }
-    return false;
 }
 
 } // namespace

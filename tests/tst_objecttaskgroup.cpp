@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/taskgroup.h>
 
 #include <qmicroio/channel.h>
@@ -90,18 +92,6 @@ void passTurns(int count = 6)
         for (int i = 0; i < turns; ++i)
             co_await checkpoint();
     }(count));
-}
-
-template<class E, class F>
-QByteArray textOf(F &&call)
-{
-    try {
-        call();
-    } catch (const E &e) {
-        return e.what();
-    } catch (...) {
-    }
-    return {};
 }
 
 // Runs the event loop until the condition holds; the test's own time limit is the only one.

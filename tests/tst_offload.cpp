@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/wait.h>
 
@@ -19,18 +21,6 @@ using namespace std::chrono_literals;
 namespace {
 
 using Log = QByteArrayList;
-
-template<class E, class F>
-QByteArray textOf(F &&call)
-{
-    try {
-        call();
-    } catch (const E &e) {
-        return e.what();
-    } catch (...) {
-    }
-    return {};
-}
 
 // What test and worker share; an abandoned worker outlives the test's locals.
 struct Shared

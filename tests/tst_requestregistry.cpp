@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/requestregistry.h>
 
@@ -30,18 +32,6 @@ const QString A = QStringLiteral("a");
 std::exception_ptr boom()
 {
     return std::make_exception_ptr(std::out_of_range("boom"));
-}
-
-template<class E, class F>
-bool throws(F &&call)
-{
-    try {
-        call();
-    } catch (const E &) {
-        return true;
-    } catch (...) {
-    }
-    return false;
 }
 
 // Until `count` threads or tasks wait, as far as the registry can tell: they are registered.

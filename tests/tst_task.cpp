@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/cancelscope.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/task.h>
@@ -52,31 +54,6 @@ struct NoStandardError
 {
     int code;
 };
-
-template<class E, class F>
-QString textOf(F &&call)
-{
-    try {
-        call();
-    } catch (const E &error) {
-        const QString text = QString::fromUtf8(error.what());
-        return text.isEmpty() ? QStringLiteral("(empty)") : text;
-    } catch (...) {
-    }
-    return {};
-}
-
-template<class E, class F>
-bool throws(F &&call)
-{
-    try {
-        call();
-    } catch (const E &) {
-        return true;
-    } catch (...) {
-    }
-    return false;
-}
 
 // In a later event of this thread: after the task that calls this has parked.
 template<class F>
@@ -240,7 +217,7 @@ private Q_SLOTS:
         const Task<int> taken = std::move(moved);
         QVERIFY(taken.isValid());
         QVERIFY(!moved.isValid()); // NOLINT(bugprone-use-after-move): what is left behind is the point
-        const QString fromRun = textOf<LogicError>([&] { run(std::move(moved)); });
+        const QString fromRun = messageOf<LogicError>([&] { run(std::move(moved)); });
         QVERIFY2(fromRun.contains(QStringLiteral("call its function again")), qPrintable(fromRun));
         auto outer = [&]() -> QCoro::Task<> {
             try {
@@ -299,7 +276,7 @@ private Q_SLOTS:
         };
         run(body());
         QCOMPARE(order, (QStringList{QStringLiteral("unwound"), QStringLiteral("broken")}));
-        QCOMPARE(textOf<Error>([&] { run(between()); }), QStringLiteral("broken"));
+        QCOMPARE(messageOf<Error>([&] { run(between()); }), QStringLiteral("broken"));
         auto other = []() -> Task<> {
             throw NoStandardError{7};
             co_return;
@@ -340,7 +317,7 @@ private Q_SLOTS:
         constexpr int Levels = 100000;
         QCOMPARE(run(depthOf(Levels)), Levels);
         QCOMPARE(run(depthOfParked(Levels)), Levels);
-        QCOMPARE(textOf<Error>([] { run(failAtDepth(Levels)); }), QStringLiteral("from the bottom"));
+        QCOMPARE(messageOf<Error>([] { run(failAtDepth(Levels)); }), QStringLiteral("from the bottom"));
         CancelScope scope;
         auto body = [&]() -> Task<bool> {
             later([&] { scope.cancel(); });
@@ -374,7 +351,7 @@ private Q_SLOTS:
     {
         QString text;
         auto body = [&]() -> Task<> {
-            text = textOf<LogicError>([] { run(ready(1)); });
+            text = messageOf<LogicError>([] { run(ready(1)); });
             co_return;
         };
         run(body());
@@ -384,7 +361,7 @@ private Q_SLOTS:
     void runNeedsAnEventLoop()
     {
         QString text;
-        std::thread plain([&] { text = textOf<LogicError>([] { run(ready(1)); }); });
+        std::thread plain([&] { text = messageOf<LogicError>([] { run(ready(1)); }); });
         plain.join();
         QVERIFY2(text.contains(QStringLiteral("LoopServiceThread")), qPrintable(text));
         int result = 0;
@@ -407,7 +384,7 @@ private Q_SLOTS:
                     throw;
                 }
             };
-            text = textOf<ClosedResourceError>([&] { run(wait()); });
+            text = messageOf<ClosedResourceError>([&] { run(wait()); });
             auto finish = []() -> Task<int> {
                 QThread::currentThread()->exit();
                 co_return 4;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/channel.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/taskgroup.h>
@@ -64,18 +66,6 @@ QByteArray thrownBy(F &&call)
         call();
     } catch (...) {
         return shape(std::current_exception());
-    }
-    return {};
-}
-
-template<class E, class F>
-QByteArray textOf(F &&call)
-{
-    try {
-        call();
-    } catch (const E &e) {
-        return e.what();
-    } catch (...) {
     }
     return {};
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/taskgroup.h>
 #include <qmicroio/wait.h>
@@ -58,18 +60,6 @@ class BetterDevice : public Device
 namespace {
 
 using Log = QByteArrayList;
-
-template<class E, class F>
-QByteArray textOf(F &&call)
-{
-    try {
-        call();
-    } catch (const E &e) {
-        return e.what();
-    } catch (...) {
-    }
-    return {};
-}
 
 Task<> turns(int count)
 {

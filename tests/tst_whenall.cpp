@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "thrown.h"
+
 #include <qmicroio/channel.h>
 #include <qmicroio/loopservicethread.h>
 #include <qmicroio/wait.h>
@@ -90,18 +92,6 @@ QFuture<int> cancelledFuture()
     future.cancel();
     promise.finish();
     return future;
-}
-
-template<class E, class F>
-QByteArray textOf(F &&call)
-{
-    try {
-        call();
-    } catch (const E &e) {
-        return e.what();
-    } catch (...) {
-    }
-    return {};
 }
 
 template<class F>
