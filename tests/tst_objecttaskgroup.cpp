@@ -159,9 +159,11 @@ private Q_SLOTS:
             }
         });
         // A shield holds as in every group.
-        tasks.startSoon([&log]() -> Task<> {
-            co_await shielded([&log]() -> Task<> {
-                co_await sleep(1ms);
+        bool mayEnd = false;
+        tasks.startSoon([&log, &mayEnd]() -> Task<> {
+            co_await shielded([&log, &mayEnd]() -> Task<> {
+                while (!mayEnd)
+                    co_await checkpoint();
                 log += "shielded";
             });
         });
@@ -173,6 +175,7 @@ private Q_SLOTS:
             log += "new";
         });
         QCOMPARE(tasks.size(), 3);
+        mayEnd = true;
         untilTrue([&tasks] { return tasks.size() == 0; });
         QCOMPARE(log.count("button"), 1);
         QCOMPARE(log.count("shielded"), 1);

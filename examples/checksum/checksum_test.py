@@ -295,7 +295,7 @@ class ChecksumTest(unittest.TestCase):
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=PATIENCE)
         # 100 ms are promised after the current block; the rest is for a machine that does other things as well.
-        self.assertLess(time.monotonic() - asked, 1.0)
+        self.assertLess(time.monotonic() - asked, 3.0)
         self.assertEqual(process.returncode, 130)
         return output, errors
 

@@ -20,13 +20,18 @@ int main(int argc, char **argv)
     LoopServiceThread service(QStringLiteral("racer"));
     service.start();
     service.waitStarted();
-    // Tells when it ran without putting the two threads in an order.
+    // Tell what has happened without putting the two threads in an order. A call that were still at work in the seam when the
+    // other side has counted would do so by its locks.
+    std::atomic<bool> sent{false};
     std::atomic<bool> ran{false};
     const auto countUp = [&] {
+        while (!sent.load(std::memory_order_relaxed))
+            std::this_thread::yield();
         ++number;
         ran.store(true, std::memory_order_relaxed);
     };
     service.callSoon(countUp);
+    sent.store(true, std::memory_order_relaxed);
     if (ordered)
         service.callSync(countUp);
     while (!ran.load(std::memory_order_relaxed))
