@@ -10,5 +10,17 @@ s@^( *)([A-Z][A-Za-z]*(<[A-Za-z]*>)? &operator=\((const )?[A-Z][A-Za-z]*(<[A-Za-
 s@^ *using ([A-Za-z]+)::\1;@@
 # Names that the language or the standard library asks for.
 s@^( *)(using (promise_type|value_type) = .*)@\1/** For the compiler and for templates. */ \2@
+# Function templates that are friends are described where they stand; here Doxygen would link to nothing.
+/^ *template<[^>]*>$/{
+N
+/\n *friend /{
+:more
+/;$/!{
+N
+b more
+}
+s/[^\n]+//g
+}
+}
 # With Qt's tag file Doxygen knows the function behind it, and asks for a comment that it takes from nowhere.
 s/^ *using QObject::parent;.*//
