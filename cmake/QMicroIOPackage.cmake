@@ -32,26 +32,37 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY "=")
+# Debian's rules ask for a trigger; CPack has the packages call ldconfig in scripts as well, whatever is said here.
+set(triggers ${PROJECT_BINARY_DIR}/debian/triggers)
+file(WRITE ${triggers} "activate-noawait ldconfig\n")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+# The texts that Debian asks for, in packages only: a prefix of one's own gets the whole licence.
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/QMicroIODebian.cmake)
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
 
 string(TOUPPER ${QMICROIO_RUNTIME} runtime)
 set(CPACK_DEBIAN_${runtime}_PACKAGE_NAME libqmicroio)
 set(CPACK_DEBIAN_${runtime}_PACKAGE_SECTION libs)
-set(CPACK_COMPONENT_${runtime}_DESCRIPTION "Service threads and structured concurrency for Qt 6: the library programs run with.")
+set(CPACK_DEBIAN_${runtime}_PACKAGE_CONTROL_EXTRA ${triggers})
+set(about "Services that own a thread and an event loop, coroutines on them that can be
+cancelled and never outlive their parent, channels and requests between them.
+")
+set(CPACK_COMPONENT_${runtime}_DESCRIPTION "${about}This package has the library that programs run with.")
 
 string(TOUPPER ${QMICROIO_DEVELOPMENT} development)
 set(CPACK_DEBIAN_${development}_PACKAGE_NAME libqmicroio-dev)
 set(CPACK_DEBIAN_${development}_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_${development}_PACKAGE_DEPENDS "libqmicroio (= ${PROJECT_VERSION}), qt6-base-dev (>= 6.4), qcoro-qt6-dev (>= 0.8)${module_dependency}")
-set(CPACK_COMPONENT_${development}_DESCRIPTION
-    "Service threads and structured concurrency for Qt 6: headers, the test kit, and files for CMake, pkg-config and qmake."
-)
+set(CPACK_DEBIAN_${development}_PACKAGE_CONTROL_EXTRA ${triggers})
+set(CPACK_COMPONENT_${development}_DESCRIPTION "${about}This package has the headers, the test kit, and files for CMake, pkg-config and
+qmake.")
 
 string(TOUPPER ${QMICROIO_MODULE} module)
 set(CPACK_DEBIAN_${module}_PACKAGE_NAME qml6-module-qmicroio)
 set(CPACK_DEBIAN_${module}_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_${module}_PACKAGE_DEPENDS "libqmicroio (= ${PROJECT_VERSION}), qml6-module-qtquick, qml6-module-qtquick-layouts")
-set(CPACK_COMPONENT_${module}_DESCRIPTION "Service threads and structured concurrency for Qt 6: the QML module that shows services and tasks.")
+set(CPACK_DEBIAN_${module}_PACKAGE_CONTROL_EXTRA ${triggers})
+set(CPACK_COMPONENT_${module}_DESCRIPTION "${about}This package has the QML module that shows services and tasks.")
 
 foreach(component IN LISTS CPACK_COMPONENTS_ALL)
     string(TOUPPER ${component} upper)
