@@ -16,7 +16,8 @@ ListView {
     activeFocusOnTab: true
     keyNavigationEnabled: true
     boundsBehavior: Flickable.StopAtBounds
-    reuseItems: true
+    // With Qt 6.4 a reused row now and then keeps showing what it showed before.
+    reuseItems: false
     currentIndex: 0
 
     Accessible.role: Accessible.Tree
