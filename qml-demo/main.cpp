@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The dashboard. With --screenshot it runs through a script of faults and writes a picture of itself.
+#include "../examples/statusoption.h"
 #include "demo.h"
 #include "describe.h"
 #include "measure.h"
@@ -162,8 +163,7 @@ int main(int argc, char **argv)
                                       QStringLiteral("CODE"), QStringLiteral("en"));
     const QCommandLineOption size(QStringLiteral("size"), QStringLiteral("Of the window, at least 800x600."),
                                   QStringLiteral("WxH"), QStringLiteral("1280x800"));
-    const QCommandLineOption status(QStringLiteral("status"),
-                                    QStringLiteral("Print the status on Ctrl-\\ or SIGUSR1."));
+    const QCommandLineOption status(QStringLiteral("status"), QLatin1String(Example::StatusHelp));
     const QCommandLineOption scriptLength(QStringLiteral("script-seconds"),
                                           QStringLiteral("Of the script of --screenshot, from 8 [60]."),
                                           QStringLiteral("N"), QString::number(ScriptLength.count()));
@@ -179,7 +179,12 @@ int main(int argc, char **argv)
         QStringLiteral("Print what screen readers find in the window and what Tab reaches, and end."));
     parser.addOptions({screenshot, dark, language, size, status, scriptLength, crowd, measured, described});
     parser.addPositionalArgument(QStringLiteral("DIR"), QStringLiteral("The folder whose files are hashed [.]."));
-    parser.process(app);
+    QStringList arguments = QCoreApplication::arguments();
+    const auto statusFormat = Example::takeStatusFormat(arguments);
+    if (!parser.parse(arguments))
+        return complain(parser.errorText());
+    if (parser.isSet(QStringLiteral("help")))
+        parser.showHelp();
     const QStringList folders = parser.positionalArguments();
     if (folders.size() > 1)
         return complain(QStringLiteral("more than one DIR"));
@@ -209,8 +214,8 @@ int main(int argc, char **argv)
     QGuiApplication::setFont(font);
 
     std::optional<StatusPrinter> printer;
-    if (parser.isSet(status))
-        printer.emplace();
+    if (statusFormat)
+        printer.emplace(*statusFormat);
 
     // The charts of a picture hold the whole script.
     const int interval = isPicture ? int(std::chrono::milliseconds(length).count()) / ChartLength : LiveInterval;

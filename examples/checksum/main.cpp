@@ -233,9 +233,8 @@ int main(int argc, char **argv)
                 return wrongUse(quoted(path) + " does not exist");
         }
         std::optional<StatusPrinter> status;
-        if (options.status != Options::Status::No)
-            status.emplace(options.status == Options::Status::Json ? StatusPrinter::Format::Json
-                                                                   : StatusPrinter::Format::Text);
+        if (options.status)
+            status.emplace(*options.status);
         return hashAndPrint(options, stopAsked);
     } catch (const std::exception &error) {
         complain(error.what());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
+#include "../statusoption.h"
 #include "line.h"
 
 #include <QtCore/QThread>
@@ -88,8 +89,8 @@ std::variant<Options, HelpWanted, UsageError> parseOptions(const std::vector<std
             return UsageError{"standard input is not read; a file of the name \"-\" is ./-"};
         }
 
-        if (argument == "--status" || argument == "--status=json") {
-            options.status = argument.ends_with("json") ? Options::Status::Json : Options::Status::Text;
+        if (const auto format = Example::statusFormat(argument)) {
+            options.status = format;
             continue;
         }
 

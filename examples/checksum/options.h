@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <qmicroio/statusprinter.h>
+
 #include <QtCore/QCryptographicHash>
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,9 +15,8 @@ namespace Checksum {
 struct Options
 {
     QCryptographicHash::Algorithm algorithm = QCryptographicHash::Sha256;
-    enum class Status { No, Text, Json };
     int jobs = 1; ///< files hashed at once
-    Status status = Status::No; ///< how to print what the program does, when it is asked
+    std::optional<QMicroIO::StatusPrinter::Format> status; ///< how to print what the program does, when it is asked
     std::vector<std::string> paths; ///< as typed: bytes, which need not be valid text
 };
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests the log_pipeline program: follows real files, kills it at random moments, and checks what is in the database."""
 
+import json
 import os
 import random
 import re
@@ -209,6 +210,28 @@ class LogPipelineTest(unittest.TestCase):
         offset = self.check_stored(self.database(), log, log.read_bytes(), b"")
         self.assertEqual(offset, run.acknowledged[str(log)])
 
+    def test_status_on_a_signal(self):
+        log = self.folder / "a.log"
+        log.write_bytes(b"first\n")
+        for option in ("--status", "--status=json"):
+            run = Run(option, "--acknowledge", "--database", self.path, log)
+            with log.open("ab") as file:
+                file.write(b"more\n")
+            self.until(lambda run=run: run.acknowledged.get(str(log)) == log.stat().st_size, run)
+            run.process.send_signal(signal.SIGUSR1)
+            if option == "--status":
+                self.until(lambda run=run: run.errors.endswith(b"--- end ---\n"), run)
+                for part in (b"service tail: Ready", b"service store: Ready", b"channel chunks:",
+                             b"channel selections:", b"tail.cpp:"):
+                    self.assertIn(part, run.errors)
+            else:
+                self.until(lambda run=run: run.errors.endswith(b"\n"), run)
+                status = json.loads(run.errors)
+                self.assertLessEqual({"tail", "store"}, {service["name"] for service in status["services"]})
+                self.assertLessEqual({"chunks", "selections"}, {channel["name"] for channel in status["channels"]})
+                self.assertIn("tail.cpp", json.dumps(status["loops"]))
+            self.assertEqual(run.end(signal.SIGINT), INTERRUPTED, run.errors)
+
     def test_a_database_that_is_locked_holds_up_the_reading(self):
         log = self.folder / "a.log"
         log.write_bytes(b"12345678901234567890\n" * 500_000)
@@ -251,6 +274,7 @@ class LogPipelineTest(unittest.TestCase):
             (["--capacity", "0", log], 2, b"from 1 up"),
             (["--match", "(", log], 2, b"--match"),
             (["--no-such-option", log], 2, b"no-such-option"),
+            (["--status=xml", log], 2, b"--status"),
             (["--once", "--database", self.path, self.folder / "missing.log"], 1, b"missing.log"),
             (["--once", "--database", self.folder / "no" / "folder", log], 1, b"no/folder"),
         ):

@@ -9,6 +9,7 @@
 #include "tail.h"
 
 #include <qmicroio/cancelscope.h>
+#include <qmicroio/statusprinter.h>
 #include <qmicroio/systemsignals.h>
 #include <qmicroio/taskgroup.h>
 
@@ -16,6 +17,7 @@
 #include <QtCore/QElapsedTimer>
 
 #include <cstdio>
+#include <optional>
 
 using namespace QMicroIO;
 using namespace LogPipeline;
@@ -119,6 +121,9 @@ int main(int argc, char **argv)
     const QCoreApplication app(argc, argv);
     const Options options = parseOptions(QCoreApplication::arguments());
     try {
+        std::optional<StatusPrinter> status;
+        if (options.status)
+            status.emplace(*options.status);
         return follow(options);
     } catch (const std::exception &error) {
         std::fprintf(stderr, "log_pipeline: %s\n", error.what());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
+#include "../statusoption.h"
+
 #include <QtCore/QCommandLineParser>
 
 #include <cstdio>
@@ -26,7 +28,7 @@ int number(const QCommandLineParser &parser, const QString &name)
 
 } // namespace
 
-Options parseOptions(const QStringList &arguments)
+Options parseOptions(QStringList arguments)
 {
     QCommandLineParser parser;
     parser.setApplicationDescription(QStringLiteral(
@@ -47,7 +49,9 @@ Options parseOptions(const QStringList &arguments)
         {QStringLiteral("acknowledge"),
          QStringLiteral("print a line for each file in each transaction, once it is on disk")},
         {QStringLiteral("progress"), QStringLiteral("show the progress line also when stderr is no terminal")},
+        {QStringLiteral("status"), QLatin1String(Example::StatusHelp)},
     });
+    const auto status = Example::takeStatusFormat(arguments);
     if (!parser.parse(arguments))
         wrongUse(parser.errorText());
     if (parser.isSet(QStringLiteral("help")))
@@ -67,6 +71,7 @@ Options parseOptions(const QStringList &arguments)
     options.once = parser.isSet(QStringLiteral("once"));
     options.acknowledge = parser.isSet(QStringLiteral("acknowledge"));
     options.progress = parser.isSet(QStringLiteral("progress"));
+    options.status = status;
     return options;
 }
 

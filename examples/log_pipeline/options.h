@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <qmicroio/statusprinter.h>
+
 #include <QtCore/QRegularExpression>
 #include <QtCore/QStringList>
+
+#include <optional>
 
 namespace LogPipeline {
 
@@ -16,9 +20,10 @@ struct Options
     bool once = false;
     bool acknowledge = false;
     bool progress = false;
+    std::optional<QMicroIO::StatusPrinter::Format> status; // how to print what the program does, when it is asked
 };
 
 /// Ends the program when it is told to (--help) or the command line is wrong (exit code 2).
-Options parseOptions(const QStringList &arguments);
+Options parseOptions(QStringList arguments);
 
 } // namespace LogPipeline

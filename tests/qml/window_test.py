@@ -4,9 +4,11 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -115,12 +117,47 @@ class WindowTest(unittest.TestCase):
         self.assertIn("mirrored: yes", lines)
         self.assertIn("mirrored: no", self.describe("--language", "de"))
 
+    def test_status_on_a_signal(self):
+        for option, one in (("--status", signal.SIGUSR1), ("--status=json", signal.SIGQUIT)):
+            process = subprocess.Popen([PROGRAM, option, str(self.folder)], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE, text=True,
+                                       env={**self.environment, "QT_QPA_PLATFORM": "offscreen",
+                                            "QT_QUICK_BACKEND": "software"})
+            try:
+                found = set()
+                while not found >= {"line server", "line client", "journal", "troubled"}:
+                    if self.catches(process, one):
+                        process.send_signal(one)
+                        found = self.ready_services(process.stderr, option)
+            finally:
+                process.kill()
+                process.communicate(timeout=PATIENCE)
+
+    def catches(self, process, one):
+        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+        self.assertTrue(caught, "the program has ended")
+        return bool(int(caught[1], 16) & 1 << (one - 1))
+
+    def ready_services(self, errors, option):
+        """Of the next status that is printed."""
+        if option == "--status=json":
+            line = ""
+            while not line.startswith("{"):
+                line = errors.readline()
+            return {service["name"] for service in json.loads(line)["services"] if service["state"] == "Ready"}
+        found, line = set(), ""
+        while line != "--- end ---\n":
+            line = errors.readline()
+            if (service := re.match(r"service (.*): Ready", line)):
+                found.add(service[1])
+        return found
+
     def test_wrong_use(self):
-        for arguments in (["--size", "10x10"], ["--size", "big"], ["--language", "xx"], ["--tasks", "-1"],
+        for arguments in (["--status=xml"], ["--no-such-option"], ["--size", "10x10"], ["--size", "big"], ["--language", "xx"], ["--tasks", "-1"],
                           ["--tasks", "many"], ["--script-seconds", "1"]):
             done = self.run_demo(*arguments, QT_QPA_PLATFORM="offscreen")
             self.assertEqual(done.returncode, 2)
-            self.assertIn(arguments[0], done.stderr)
+            self.assertIn(arguments[0].lstrip("-").partition("=")[0], done.stderr)
 
     def test_a_picture_that_cannot_be_written_is_told_before_the_script(self):
         done = self.run_demo("--screenshot", "/no/such/folder/x.png")
