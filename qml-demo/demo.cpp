@@ -9,6 +9,8 @@
 #include <QtCore/QScopeGuard>
 #include <QtCore/QThread>
 
+#include <algorithm>
+
 using namespace QMicroIO;
 using namespace std::chrono_literals;
 
@@ -66,6 +68,27 @@ void Director::setLanguage(const QString &language)
         return;
     m_language = language;
     Q_EMIT languageChanged();
+}
+
+std::vector<LoopServiceThread *> Director::services() const
+{
+    std::vector<LoopServiceThread *> services;
+    for (const Place &place : m_places) {
+        if (place.service)
+            services.push_back(place.service.get());
+    }
+    return services;
+}
+
+bool Director::isSettled() const
+{
+    return std::ranges::all_of(m_places, [](const Place &place) {
+        if (!place.service || place.startAgain)
+            return false;
+        const ServiceThread::State state = place.service->state();
+        return state == ServiceThread::State::Ready || state == ServiceThread::State::Stopped
+            || state == ServiceThread::State::Failed;
+    });
 }
 
 Director::Place *Director::place(const QString &name)

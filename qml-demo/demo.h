@@ -47,6 +47,10 @@ public:
     QString language() const { return m_language; }
     bool isRightToLeft() const;
     void setLanguage(const QString &language);
+    /// Those that there are right now, for scripts.
+    std::vector<QMicroIO::LoopServiceThread *> services() const;
+    /// Whether each has come to where it was sent: it is ready, or has ended and is not to start again.
+    bool isSettled() const;
 
     Q_INVOKABLE void startAll();
     Q_INVOKABLE void start(const QString &service);

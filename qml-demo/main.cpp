@@ -4,6 +4,7 @@
 #include "../examples/statusoption.h"
 #include "demo.h"
 #include "describe.h"
+#include "exercise.h"
 #include "measure.h"
 
 #include <QtCore/QCommandLineParser>
@@ -129,6 +130,16 @@ Task<> describeAndQuit(QQuickWindow &window)
     QCoreApplication::quit();
 }
 
+Task<> exerciseAndQuit(Demo::Director &director, QQuickWindow &window, const Demo::FrameWatch &watch,
+                       Demo::Planted planted)
+{
+    while (!watch.hasShown())
+        co_await sleep(10ms);
+    bool isGood = false;
+    co_await Demo::exercise(director, window, planted, isGood);
+    QCoreApplication::exit(isGood ? 0 : 1);
+}
+
 Task<> measureAndQuit(QQuickWindow &window, const Demo::FrameWatch &watch, int tasks)
 {
     co_await Demo::measure(window, watch, tasks, 5s);
@@ -177,7 +188,14 @@ int main(int argc, char **argv)
     const QCommandLineOption described(
         QStringLiteral("describe"),
         QStringLiteral("Print what screen readers find in the window and what Tab reaches, and end."));
-    parser.addOptions({screenshot, dark, language, size, status, scriptLength, crowd, measured, described});
+    const QCommandLineOption exercised(
+        QStringLiteral("exercise"),
+        QStringLiteral("Do to the services what a user can do, also while none of them answers, print for how long the "
+                       "window did not react at most, and end. Exit code 1: for more than a second."));
+    QCommandLineOption blocking(QStringLiteral("with-blocking-call"));
+    blocking.setFlags(QCommandLineOption::HiddenFromHelp); // of --exercise, for its test
+    parser.addOptions(
+        {screenshot, dark, language, size, status, scriptLength, crowd, measured, described, exercised, blocking});
     parser.addPositionalArgument(QStringLiteral("DIR"), QStringLiteral("The folder whose files are hashed [.]."));
     QStringList arguments = QCoreApplication::arguments();
     const auto statusFormat = Example::takeStatusFormat(arguments);
@@ -243,6 +261,10 @@ int main(int argc, char **argv)
     else if (parser.isSet(measured))
         script.startSoon(TaskName(QStringLiteral("measure")), &measureAndQuit, std::ref(*window), std::cref(watch),
                          tasks);
+    else if (parser.isSet(exercised))
+        script.startSoon(TaskName(QStringLiteral("exercise")), &exerciseAndQuit, std::ref(director), std::ref(*window),
+                         std::cref(watch),
+                         parser.isSet(blocking) ? Demo::Planted::BlockingCall : Demo::Planted::Nothing);
     else if (parser.isSet(described))
         script.startSoon(TaskName(QStringLiteral("describe")), &describeAndQuit, std::ref(*window));
     const int code = QGuiApplication::exec();

@@ -117,6 +117,29 @@ class WindowTest(unittest.TestCase):
         self.assertIn("mirrored: yes", lines)
         self.assertIn("mirrored: no", self.describe("--language", "de"))
 
+    def test_nothing_that_a_user_does_makes_the_window_stand_still(self):
+        with (self.folder / "great").open("wb") as file:
+            file.truncate(64 << 30)  # without content; until the end there is something to hash
+        offscreen = {"QT_QPA_PLATFORM": "offscreen", "QT_QUICK_BACKEND": "software"}
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            good = pool.submit(self.run_demo, "--exercise", **offscreen)
+            # Of what is found if there is something to find.
+            bad = pool.submit(self.run_demo, "--exercise", "--with-blocking-call", **offscreen)
+            good, bad = good.result(), bad.result()
+        print(good.stdout.strip())
+        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
+        self.assert_clean(good)
+        self.assertLess(self.longest_pause(good), 1000)
+        self.assertEqual(bad.returncode, 1, bad.stdout + bad.stderr)
+        self.assertGreater(self.longest_pause(bad), 2000)
+        self.assertRegex(bad.stdout, r"has not turned for \d+ ms: exercise runs, .*, blocked in a call to troubled")
+
+    def longest_pause(self, done):
+        found = re.search(r"^(\d+) turns of the GUI's thread, the longest pause: (\d+) ms", done.stdout, re.MULTILINE)
+        self.assertTrue(found, done.stdout + done.stderr)
+        self.assertGreater(int(found[1]), 100)
+        return int(found[2])
+
     def test_status_on_a_signal(self):
         for option, one in (("--status", signal.SIGUSR1), ("--status=json", signal.SIGQUIT)):
             process = subprocess.Popen([PROGRAM, option, str(self.folder)], stdout=subprocess.DEVNULL,
