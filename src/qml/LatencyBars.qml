@@ -12,7 +12,8 @@ Item {
     property color color: MicroTheme.accent
     readonly property var counts: {
         const list = [];
-        for (let i = 0; latencies && i < latencies.length; ++i)
+        const longest = 64; // beyond that the spans are longer than any time; and who knows what this was set to
+        for (let i = 0; latencies && i < Math.min(latencies.length, longest); ++i)
             list.push(isFinite(latencies[i]) ? Math.max(Number(latencies[i]), 0) : 0);
         return list;
     }

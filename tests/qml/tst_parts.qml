@@ -42,6 +42,24 @@ Item {
     LatencyBars {
         id: bars
     }
+    ChannelModel {
+        id: channels
+        rate: 60
+    }
+    ChannelTable {
+        id: channelTable
+        x: 400
+        width: 400
+        height: 300
+        model: channels
+    }
+    RequestModel {
+        id: requests
+        rate: 60
+    }
+    StateMark {
+        id: mark
+    }
 
     TestCase {
         name: "Parts"
@@ -156,6 +174,90 @@ Item {
             tree.tasks = null;
             keyClick(Qt.Key_Space);
             tree.tasks = tasks;
+        }
+
+        function test_nonsenseInEveryPropertyIsNoHarm_data() {
+            return [{
+                    "tag": "ServiceModel",
+                    "object": services,
+                    "properties": ["rate", "historyInterval"]
+                }, {
+                    "tag": "ChannelModel",
+                    "object": channels,
+                    "properties": ["rate", "historyInterval"]
+                }, {
+                    "tag": "RequestModel",
+                    "object": requests,
+                    "properties": ["rate", "historyInterval"]
+                }, {
+                    "tag": "TaskListModel",
+                    "object": tasks,
+                    "properties": ["rate", "filter"]
+                }, {
+                    "tag": "ServiceMonitor",
+                    "object": monitor,
+                    "properties": ["rate", "name"]
+                }, {
+                    "tag": "ServiceTable",
+                    "object": table,
+                    "properties": ["selected", "currentIndex", "model"]
+                }, {
+                    "tag": "TaskTree",
+                    "object": tree,
+                    "properties": ["tasks", "currentIndex"]
+                }, {
+                    "tag": "ChannelTable",
+                    "object": channelTable,
+                    "properties": ["currentIndex", "model"]
+                }, {
+                    "tag": "StatusChip",
+                    "object": chip,
+                    "properties": ["stateName", "text", "tint"]
+                }, {
+                    "tag": "StateMark",
+                    "object": mark,
+                    "properties": ["stateName", "color"]
+                }, {
+                    "tag": "Sparkline",
+                    "object": line,
+                    "properties": ["values", "color", "length", "ceiling"]
+                }, {
+                    "tag": "LatencyBars",
+                    "object": bars,
+                    "properties": ["latencies", "color"]
+                }, {
+                    "tag": "MicroTheme",
+                    "object": MicroTheme,
+                    "properties": ["dark", "window", "text", "accent", "monospace", "radius"]
+                }];
+        }
+
+        function test_nonsenseInEveryPropertyIsNoHarm(data) {
+            live.start("shown", 1);
+            tryVerify(() => row("shown") !== null && row("shown").stateName === "Ready");
+            const nonsense = [undefined, null, NaN, Infinity, -1, 0, 2147483647, 1e300, true, "", "nonsense", "x".repeat(100000), [], [null, "x", NaN, {}], ({
+                        "length": 1e9
+                    }), () => 1, Qt.point(1, 2), chip];
+            for (const property of data.properties) {
+                const before = data.object[property];
+                for (const value of nonsense) {
+                    const last = data.object[property];
+                    try {
+                        data.object[property] = value;
+                    } catch (error) {
+                        verify(error.message.startsWith("Cannot assign"), error.message);
+                        compare(data.object[property], last); // refused, and nothing has changed
+                    }
+                    wait(0);
+                }
+                data.object[property] = before;
+                compare(data.object[property], before);
+            }
+            waitForRendering(root);
+            // All of it goes on.
+            live.start("after", 1);
+            tryVerify(() => row("after") !== null && row("after").stateName === "Ready");
+            tryVerify(() => tasks.taskCount >= 4);
         }
 
         function test_strangeNamesAreShownAsTheyAre() {
