@@ -83,12 +83,15 @@ std::vector<LoopServiceThread *> Director::services() const
 bool Director::isSettled() const
 {
     return std::ranges::all_of(m_places, [](const Place &place) {
-        if (!place.service || place.startAgain)
-            return false;
-        const ServiceThread::State state = place.service->state();
-        return state == ServiceThread::State::Ready || state == ServiceThread::State::Stopped
-            || state == ServiceThread::State::Failed;
+        return !place.startAgain && place.service
+            && (place.service->state() == ServiceThread::State::Ready || isOver(place));
     });
+}
+
+bool Director::isOver(const Place &place)
+{
+    const auto state = place.service ? place.service->state() : ServiceThread::State::Stopped;
+    return state == ServiceThread::State::Stopped || state == ServiceThread::State::Failed;
 }
 
 Director::Place *Director::place(const QString &name)
@@ -120,18 +123,15 @@ void Director::begin(Place &place)
 void Director::ended(const QString &name)
 {
     Place *ended = place(name);
-    if (ended && ended->startAgain)
+    // This may be about the one before, and to replace one that runs would be to wait for it.
+    if (ended && ended->startAgain && isOver(*ended))
         begin(*ended);
 }
 
 void Director::start(const QString &service)
 {
     Place *wanted = place(service);
-    if (!wanted)
-        return;
-    const bool isOver = !wanted->service || wanted->service->state() == ServiceThread::State::Stopped
-        || wanted->service->state() == ServiceThread::State::Failed;
-    if (isOver)
+    if (wanted && isOver(*wanted))
         begin(*wanted);
 }
 
@@ -146,8 +146,7 @@ void Director::restart(const QString &service)
     Place *wanted = place(service);
     if (!wanted)
         return;
-    const auto state = wanted->service ? wanted->service->state() : ServiceThread::State::Stopped;
-    if (state == ServiceThread::State::Stopped || state == ServiceThread::State::Failed) {
+    if (isOver(*wanted)) {
         begin(*wanted);
         return;
     }

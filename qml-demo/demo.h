@@ -74,6 +74,7 @@ private:
         bool startAgain = false;
     };
     Place *place(const QString &name);
+    static bool isOver(const Place &place);
     void begin(Place &place);
     void ended(const QString &name);
     void say(const QString &note);
