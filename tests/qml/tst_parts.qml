@@ -36,6 +36,9 @@ Item {
     StatusChip {
         id: chip
     }
+    StatusChip {
+        id: strangeChip // whose bindings do not outlive what is written into it
+    }
     Sparkline {
         id: line
     }
@@ -211,7 +214,7 @@ Item {
                     "properties": ["currentIndex", "model"]
                 }, {
                     "tag": "StatusChip",
-                    "object": chip,
+                    "object": strangeChip,
                     "properties": ["stateName", "text", "tint"]
                 }, {
                     "tag": "StateMark",
