@@ -277,7 +277,7 @@ private Q_SLOTS:
     {
         constexpr int Sleepers = 1000;
         QList<int> order;
-        const auto until = Clock::now() + 20ms;
+        const auto until = Clock::now() + 100ms; // all have to sleep by then
         auto sleeper = [&](int number) -> Task<> {
             co_await sleepUntil(until);
             order += number;
