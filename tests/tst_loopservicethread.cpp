@@ -1589,8 +1589,10 @@ private Q_SLOTS:
     // B203
     void startSyncEndsWithTheServiceTheFutureAndItsDeadline()
     {
+        std::atomic<int> begun{0};
         std::atomic<int> cancelled{0};
         auto slow = [&](TaskStatus<> &status) -> Task<> {
+            ++begun;
             try {
                 co_await sleepForever();
             } catch (const Cancelled &) {
@@ -1602,8 +1604,8 @@ private Q_SLOTS:
         {
             Running service;
             QVERIFY(throws<TimeoutError>([&] { static_cast<void>(service.startSync(slow, QDeadlineTimer(5))); }));
-            std::thread stops([&] {
-                while (service.callSync([&] { return service.taskGroup().size(); }) < 2)
+            std::thread stops([&, before = begun.load()] {
+                while (begun.load() == before)
                     std::this_thread::yield();
                 service.stop(QStringLiteral("closing"));
             });
@@ -1611,7 +1613,9 @@ private Q_SLOTS:
             stops.join();
             QVERIFY2(text.contains(QStringLiteral("closing")), qPrintable(text));
         }
-        QCOMPARE(cancelled.load(), 2);
+        // What has not begun when its time is up does not begin any more.
+        QVERIFY(begun.load() >= 1);
+        QCOMPARE(cancelled.load(), begun.load());
         LoopServiceThread idle;
         QVERIFY(throws<NotRunningError>([&] { static_cast<void>(idle.startSync(slow)); }));
 
