@@ -320,7 +320,7 @@ private Q_SLOTS:
         }
     }
 
-    // A program that only polls never blocks, and still hears of a wake-up for which there was no memory.
+    // B511: a program that only polls never blocks, and still hears of a wake-up for which there was no memory.
     void cancellingWithoutMemoryReachesALoopThatOnlyPolls()
     {
         // What the first rounds keep, later ones need not allocate: then the event for the wake-up is the last that fails.

@@ -469,11 +469,11 @@ private Q_SLOTS:
     {
         QFETCH(const bool, fromElsewhere);
         QFETCH(const bool, senderDies);
-        auto timer = std::make_unique<QObject>();
+        auto sender = std::make_unique<QObject>();
         const auto act = [&] {
-            timer->setObjectName(QStringLiteral("new"));
+            sender->setObjectName(QStringLiteral("new"));
             if (senderDies)
-                timer.reset();
+                sender.reset();
         };
         // A task that was ready before the parts were.
         auto emitter = [&]() -> Task<> {
@@ -486,7 +486,7 @@ private Q_SLOTS:
         QString name;
         auto body = [&](TaskGroup &group) -> Task<> {
             group.startSoon(emitter);
-            const auto result = co_await whenAny(nextSignal(timer.get(), &QObject::objectNameChanged), later(1, 100));
+            const auto result = co_await whenAny(nextSignal(sender.get(), &QObject::objectNameChanged), later(1, 100));
             if (result.index == 0)
                 name = std::get<0>(result.value);
         };

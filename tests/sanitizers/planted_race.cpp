@@ -20,8 +20,8 @@ int main(int argc, char **argv)
     LoopServiceThread service(QStringLiteral("racer"));
     service.start();
     service.waitStarted();
-    // Tell what has happened without putting the two threads in an order. A call that were still at work in the seam when the
-    // other side has counted would do so by its locks.
+    // Tell what has happened without putting the two threads in an order. A call that is still at work in the seam when
+    // the other side counts would do so by its locks.
     std::atomic<bool> sent{false};
     std::atomic<bool> ran{false};
     const auto countUp = [&] {
