@@ -47,7 +47,12 @@ Task<> script(LoopServiceThread &worker)
         co_await sleep(1ms);
     press(*window, QStringLiteral("Cancel"));
     co_await nextSignal(window.get(), &Window::ended);
-    std::printf("%s, the worker is free: %s\n", qPrintable(window->text()), underWay() == nothing ? "yes" : "no");
+    // The window does not wait for the worker, which hears of it at its next checkpoint.
+    const bool isFree = co_await moveOnAfter(10s, [&]() -> Task<> {
+        while (underWay() != nothing)
+            co_await sleep(1ms);
+    });
+    std::printf("%s, the worker is free: %s\n", qPrintable(window->text()), isFree ? "yes" : "no");
 
     // Closed on the way: nothing is left, nothing refers to the window.
     window->start(3'000'000);

@@ -55,7 +55,7 @@ Task<> Window::work(int limit)
         Q_EMIT ended();
     });
     try {
-        // Runs in the worker's thread. Cancelling this task cancels that one, and waits until it has ended.
+        // Runs in the worker's thread. Cancelling this task cancels that one, which ends at its next checkpoint.
         const auto count = [limit, sender = percent.sender] { return countPrimes(limit, sender); };
         const int primes = co_await m_worker.submit(count);
         m_label->setText(tr("%1 primes").arg(primes));
