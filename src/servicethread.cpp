@@ -454,6 +454,7 @@ void ServiceThread::fail(std::exception_ptr error)
 
 void ServiceThread::waitStarted(QDeadlineTimer deadline)
 {
+    const detail::SharedDeadline limit(deadline);
     if (!deadline.hasExpired()) {
         // Not spin(): a thread that has not begun yet may be in the queue of any core.
         detail::yieldUntil([this] { return d->isDecided.load(std::memory_order_acquire); }, 2 * detail::wakeUpTime());
@@ -469,7 +470,7 @@ void ServiceThread::waitStarted(QDeadlineTimer deadline)
     std::optional<detail::WaitEdge> edge;
     if (!decided() && !deadline.hasExpired())
         edge.emplace(d->node, "waitStarted()", d->isDecided);
-    const bool inTime = detail::waitUntil(d->readiness, lock, deadline, decided);
+    const bool inTime = detail::waitUntil(d->readiness, lock, limit.left(), decided);
     // Readiness that a failure has overtaken does not count.
     if (d->error) {
         const std::exception_ptr cause = d->error;

@@ -14,6 +14,7 @@
 #include <QtTest/QTest>
 
 #include <QtCore/QElapsedTimer>
+#include <QtCore/QScopeGuard>
 #include <QtCore/QSemaphore>
 #include <QtCore/QTimer>
 
@@ -54,6 +55,10 @@ private Q_SLOTS:
     void severalServicesSleepOnOneClock();
     void blockingWaitsCountByTheClock_data();
     void blockingWaitsCountByTheClock();
+    // B216
+    void aBlockingCallCountsFromItsBeginning_data();
+    // B216
+    void aBlockingCallCountsFromItsBeginning();
     void oneDeadlineCoversAGroupByTheClock();
     void aThreadThatJoinsSeesTheServiceEnd();
     void aFutureThatIsWaitedForLetsTheClockGoOn();
@@ -362,6 +367,54 @@ void tst_virtualclock::blockingWaitsCountByTheClock()
     loop.stop();
     QVERIFY(loop.join());
     QVERIFY(unready.join());
+}
+
+// Moving it takes real time, as the wake-up of another thread does on a busy machine.
+struct SlowToMove
+{
+    SlowToMove() = default;
+    SlowToMove(SlowToMove &&) { pass(); }
+    static void pass()
+    {
+        const auto end = std::chrono::steady_clock::now() + 100ms;
+        while (std::chrono::steady_clock::now() < end) { }
+    }
+};
+
+void tst_virtualclock::aBlockingCallCountsFromItsBeginning_data()
+{
+    QTest::addColumn<QString>("kind");
+    for (const char *kind : {"callSync", "startSync", "request"})
+        QTest::newRow(kind) << QString::fromUtf8(kind);
+}
+
+void tst_virtualclock::aBlockingCallCountsFromItsBeginning()
+{
+    QFETCH(QString, kind);
+    VirtualClock clock;
+    clock.setAutojump(0ms);
+    clock.install();
+    CloseScope release;
+    RequestRegistry<int, int> registry;
+    LoopServiceThread loop(QStringLiteral("loop"));
+    const auto letGo = qScopeGuard([&] { release.close(); });
+    loop.start();
+    loop.waitStarted();
+    if (kind == QStringLiteral("callSync")) {
+        QVERIFY_THROWS_EXCEPTION(TimeoutError, loop.callSync([&release, slow = SlowToMove()] { release.wait(); }, 1h));
+    } else if (kind == QStringLiteral("startSync")) {
+        QVERIFY_THROWS_EXCEPTION(
+            TimeoutError,
+            loop.startSync<int>([slow = SlowToMove()](TaskStatus<int> &) -> Task<> { co_await sleepForever(); }, 1h));
+    } else {
+        const auto send = [](auto &handle) {
+            static auto kept = handle;
+            SlowToMove::pass();
+        };
+        QVERIFY_THROWS_EXCEPTION(TimeoutError, registry.request(1, send, 1h));
+    }
+    QVERIFY2(clock.elapsed() <= 1h && clock.elapsed() > 1h - 50ms,
+             qPrintable(QStringLiteral("%1 ns").arg(clock.elapsed().count())));
 }
 
 void tst_virtualclock::oneDeadlineCoversAGroupByTheClock()

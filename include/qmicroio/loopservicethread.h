@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <qmicroio/detail/clock.h>
 #include <qmicroio/detail/seam.h>
 #include <qmicroio/errors.h>
 #include <qmicroio/export.h>
@@ -450,12 +451,13 @@ public:
                 throwNotRunning("callSync()");
             return call.take();
         }
+        const detail::SharedDeadline limit(deadline);
         const auto call = std::make_shared<Call>(std::move(fn));
         const detail::WaitEdge edge(seam().thread(), "callSync()", call->gate());
         const detail::LoopCaller caller(seam());
         if (!seam().post([call](detail::Fate fate) noexcept { call->run(fate); }))
             throwNotRunning("callSync()");
-        if (!call->wait(deadline, caller.spin()))
+        if (!call->wait(limit.left(), caller.spin()))
             throwTimedOut(call->giveUp());
         if (call->wasRefused())
             throwNotRunning("callSync()");
@@ -496,13 +498,14 @@ public:
         using Result = detail::TaskResult<std::invoke_result_t<F, TaskStatus<T> &>>;
         if (seam().isOwnThread())
             throwWouldWaitForItself();
+        const detail::SharedDeadline limit(deadline);
         const auto readiness = std::make_shared<detail::Readiness<T>>();
         const detail::WaitEdge edge(seam().thread(), "startSync()", readiness->gate);
         QFuture<Result> future = submit([fn = std::move(fn), tell = detail::ReadinessEnd<T>(readiness)]() mutable {
             return detail::startSubmitted<T, Result>(std::move(fn), std::move(tell));
         });
         const detail::LoopCaller caller(seam());
-        if (!readiness->gate.wait(deadline, caller.spin())) {
+        if (!readiness->gate.wait(limit.left(), caller.spin())) {
             future.cancel();
             throw TimeoutError(QStringLiteral("startSync(): the task was not ready in time and is cancelled"));
         }

@@ -562,13 +562,14 @@ public:
     Value request(Key key, Send send, QDeadlineTimer deadline = QDeadlineTimer::Forever)
     {
         detail::requireMayBlock("RequestRegistry::request()", "co_await requestAsync()");
+        const detail::SharedDeadline limit(deadline);
         const detail::RequestGuard<Key, Value> guard(add(m_core, std::move(key)));
         {
             Handle handle(std::make_shared<Token>(guard.entry));
             std::invoke(send, handle);
             settle(handle);
         }
-        return guard.entry->wait(deadline);
+        return guard.entry->wait(limit.left());
     }
     /// co_await requestAsync(key, send): the same for coroutines; send may be a coroutine too.
     ///

@@ -146,7 +146,7 @@ inline TimePoint after(TimePoint start, Clock::duration span) noexcept
 // rounded up to a whole millisecond: the time since it was made is no part of a test.
 QMICROIO_EXPORT TimePoint instantOf(QDeadlineTimer deadline);
 
-// One deadline for several waits in a row.
+// One deadline for several waits in a row, and for a wait that something precedes: by a clock that a test moves it counts from here.
 class QMICROIO_EXPORT SharedDeadline
 {
 public:

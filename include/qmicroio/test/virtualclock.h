@@ -27,8 +27,9 @@ namespace QMicroIO::Test {
 /// as work.
 ///
 /// Not under it: std::chrono::steady_clock::now() and QDeadlineTimer in code under test, and timers of Qt other than
-/// those that control() was told of. A QDeadlineTimer given to a blocking wait is taken as what is left of it, rounded
-/// up to a whole millisecond, and counts by this clock from there.
+/// those that control() was told of. A QDeadlineTimer given to a blocking wait is taken as what is left of it where the
+/// call begins, rounded up to a whole millisecond, and counts by this clock from there: on a busy machine a test may see
+/// a little less than it gave, never more.
 ///
 /// Thread:   any, except where a method says otherwise. Lifetime: the destructor uninstalls.
 /// Cost:     a thread that looks while it is installed; a system call for each thread before a jump.
