@@ -6,14 +6,16 @@
 option(QMICROIO_WERROR "Treat compiler warnings as errors (set by presets)" OFF)
 option(QMICROIO_STRICT "Warn about narrowing and shadowing in the library and its headers (set by presets)" OFF)
 option(QMICROIO_TEST_GUARDS "Register the tests of the source checks (needs clang-format-19, clang-tidy-19)" OFF)
+option(QMICROIO_PRECOMPILE "Precompile headers for our own targets, which halves the time of building them (set by presets)" OFF)
 set(QMICROIO_SANITIZE "" CACHE STRING "Sanitizers to build with, for example address,undefined (set by presets)")
 
 if(PROJECT_IS_TOP_LEVEL)
     find_program(QMICROIO_CCACHE ccache)
     mark_as_advanced(QMICROIO_CCACHE)
     if(QMICROIO_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-        # Otherwise it would keep nothing that uses the precompiled headers of the tests. Those hold no macro of a time or date.
-        set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${QMICROIO_CCACHE})
+        # Otherwise it would keep nothing that uses precompiled headers. Those hold no macro of a time or date. What was included it
+        # takes from the compiler, which costs nothing, instead of running the preprocessor first.
+        set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1 ${QMICROIO_CCACHE})
     endif()
     set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
@@ -36,6 +38,44 @@ function(qmicroio_strict_warnings target)
     if(QMICROIO_STRICT)
         target_compile_options(${target} PRIVATE ${QMICROIO_STRICT_WARNINGS})
     endif()
+endfunction()
+
+# qmicroio_precompile(TARGET [HEADER...]): these headers are read once for the target, without HEADER those of Qt and of the standard
+# library that much of the code includes.
+# qmicroio_precompile(TARGET REUSE_FROM OTHER): what was precompiled for another target.
+#
+# With Clang that halves the time of a build. With GCC 12 nothing is won, since each source maps a file of 250 MB which ccache reads
+# as well; so it goes without, and finds forgotten includes.
+function(qmicroio_precompile target)
+    if(NOT QMICROIO_PRECOMPILE OR NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+        return()
+    endif()
+    set(headers ${ARGN})
+    if(NOT headers)
+        set(headers
+            <QtConcurrent/QtConcurrent>
+            <QtCore/QCoreApplication>
+            <QtCore/QDeadlineTimer>
+            <QtCore/QFutureWatcher>
+            <QtCore/QLoggingCategory>
+            <QtCore/QPointer>
+            <QtCore/QPromise>
+            <QtCore/QThread>
+            <QtCore/QTimer>
+            <QCoro/QCoroTask>
+            <algorithm> <atomic> <chrono> <condition_variable> <coroutine> <deque> <functional> <map> <memory> <mutex> <optional>
+            <unordered_map> <variant> <vector>
+        )
+    endif()
+    if(headers MATCHES "^REUSE_FROM;")
+        target_precompile_headers(${target} ${headers})
+    else()
+        target_precompile_headers(${target} PRIVATE ${headers})
+    endif()
+    # What ccache asks for.
+    target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+    # Where each source includes what moc makes of it this file is empty, and precompiled headers cost it seconds.
+    set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/${target}_autogen/mocs_compilation.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
 
 # What a system alone offers stands in a file of its own: NAME_posix.cpp and NAME_windows.cpp, or NAME_linux.cpp and
@@ -117,6 +157,7 @@ function(qmicroio_set_up_example target)
     target_compile_definitions(${target} PRIVATE QT_NO_KEYWORDS QT_NO_CAST_FROM_ASCII)
     target_link_libraries(${target} PRIVATE QMicroIO::Core)
     qmicroio_strict_warnings(${target})
+    qmicroio_precompile(${target} REUSE_FROM qmicroio_example_headers)
 endfunction()
 
 # An example of one file, main.cpp, whose whole output is expected.txt.
