@@ -374,6 +374,7 @@ struct SlowToMove
 {
     SlowToMove() = default;
     SlowToMove(SlowToMove &&) { pass(); }
+    void stay() const { }
     static void pass()
     {
         const auto end = std::chrono::steady_clock::now() + 100ms;
@@ -401,11 +402,16 @@ void tst_virtualclock::aBlockingCallCountsFromItsBeginning()
     loop.start();
     loop.waitStarted();
     if (kind == QStringLiteral("callSync")) {
-        QVERIFY_THROWS_EXCEPTION(TimeoutError, loop.callSync([&release, slow = SlowToMove()] { release.wait(); }, 1h));
+        QVERIFY_THROWS_EXCEPTION(TimeoutError,
+                                 loop.callSync([&release, slow = SlowToMove()] { slow.stay(), release.wait(); }, 1h));
     } else if (kind == QStringLiteral("startSync")) {
-        QVERIFY_THROWS_EXCEPTION(
-            TimeoutError,
-            loop.startSync<int>([slow = SlowToMove()](TaskStatus<int> &) -> Task<> { co_await sleepForever(); }, 1h));
+        QVERIFY_THROWS_EXCEPTION(TimeoutError,
+                                 loop.startSync<int>(
+                                     [slow = SlowToMove()](TaskStatus<int> &) -> Task<> {
+                                         slow.stay();
+                                         co_await sleepForever();
+                                     },
+                                     1h));
     } else {
         const auto send = [](auto &handle) {
             static auto kept = handle;
