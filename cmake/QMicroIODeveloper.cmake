@@ -6,7 +6,7 @@
 option(QMICROIO_WERROR "Treat compiler warnings as errors (set by presets)" OFF)
 option(QMICROIO_STRICT "Warn about narrowing and shadowing in the library and its headers (set by presets)" OFF)
 option(QMICROIO_TEST_GUARDS "Register the tests of the source checks (needs clang-format-19, clang-tidy-19)" OFF)
-option(QMICROIO_PRECOMPILE "Precompile headers for our own targets, which halves the time of building them (set by presets)" OFF)
+option(QMICROIO_PRECOMPILE "With Clang, precompile headers for our own targets (set by presets)" OFF)
 set(QMICROIO_SANITIZE "" CACHE STRING "Sanitizers to build with, for example address,undefined (set by presets)")
 
 if(PROJECT_IS_TOP_LEVEL)
@@ -44,7 +44,7 @@ endfunction()
 # library that much of the code includes.
 # qmicroio_precompile(TARGET REUSE_FROM OTHER): what was precompiled for another target.
 #
-# With Clang that halves the time of a build. With GCC 12 nothing is won, since each source maps a file of 250 MB which ccache reads
+# With Clang that halves the time of compiling a source. With GCC 12 nothing is won, since each source maps a file of 250 MB which ccache reads
 # as well; so it goes without, and finds forgotten includes.
 function(qmicroio_precompile target)
     if(NOT QMICROIO_PRECOMPILE OR NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
